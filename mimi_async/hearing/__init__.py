@@ -1,0 +1,1 @@
+"""What a hearing profile is made of."""

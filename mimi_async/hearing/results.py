@@ -1,0 +1,136 @@
+"""The result of a hearing test: thresholds per ear, and the grade that the WHO gives them."""
+
+import datetime as dt
+import math
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+
+import attrs
+
+from ..errors import InvalidInputError
+
+FREQUENCIES = (250, 500, 1000, 2000, 4000, 8000)
+"""The frequencies in Hz that an audiogram must hold, for each ear."""
+
+LEVELS = (-10.0, 120.0)
+"""The lowest and the highest threshold in dB HL that an audiogram may hold."""
+
+_SPEECH = (500, 1000, 2000, 4000)
+
+
+class Grade(StrEnum):
+    """A grade of hearing loss: World report on hearing (WHO, 2021), table 1.3."""
+
+    NORMAL = "normal"
+    MILD = "mild"
+    MODERATE = "moderate"
+    MODERATELY_SEVERE = "moderately severe"
+    SEVERE = "severe"
+    PROFOUND = "profound"
+    COMPLETE = "complete or total"
+
+
+_UPPER_BOUNDS = (
+    (20, Grade.NORMAL),
+    (35, Grade.MILD),
+    (50, Grade.MODERATE),
+    (65, Grade.MODERATELY_SEVERE),
+    (80, Grade.SEVERE),
+    (95, Grade.PROFOUND),
+)
+
+
+def _levels(points: "Mapping[int, float] | Audiogram") -> tuple[float, ...]:
+    if isinstance(points, Audiogram):
+        return points.levels
+    if not isinstance(points, Mapping) or set(points) != set(FREQUENCIES):
+        msg = f"an audiogram needs a threshold at each of {', '.join(map(str, FREQUENCIES))} Hz and nowhere else"
+        raise InvalidInputError(msg)
+    low, high = LEVELS
+    for level in points.values():
+        number = isinstance(level, (int, float)) and not isinstance(level, bool)
+        if not number or not math.isfinite(level) or not low <= level <= high:
+            msg = f"a threshold is a number from {low:g} to {high:g} dB HL"
+            raise InvalidInputError(msg)
+    return tuple(float(points[frequency]) for frequency in FREQUENCIES)
+
+
+@attrs.frozen(repr=False)
+class Audiogram:
+    """The hearing thresholds of one ear.
+
+    Args:
+        levels: A threshold in dB HL, -10 to 120, for each of 250, 500, 1000, 2000, 4000 and 8000 Hz:
+            `Audiogram({250: 10, 500: 5, …})`. Kept as a tuple in ascending order of frequency.
+
+    Raises:
+        InvalidInputError: A frequency is missing or unknown, or a threshold is out of range.
+    """
+
+    levels: tuple[float, ...] = attrs.field(converter=_levels)
+
+    def __getitem__(self, frequency: int) -> float:
+        return self.levels[FREQUENCIES.index(frequency)]
+
+    def __iter__(self) -> Iterator[tuple[int, float]]:
+        """Yield (frequency in Hz, threshold in dB HL), low frequencies first."""
+        return iter(zip(FREQUENCIES, self.levels, strict=True))
+
+    def __repr__(self) -> str:
+        """Show no health data: reprs end in logs."""
+        return "Audiogram(…)"
+
+
+def _utc(moment: object) -> dt.datetime:
+    if not isinstance(moment, dt.datetime) or moment.utcoffset() is None:
+        msg = "taken_at must be a datetime with a time zone, such as datetime.now(timezone.utc)"
+        raise InvalidInputError(msg)
+    return moment.astimezone(dt.UTC)
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        msg = "calibrated must be True or False"
+        raise InvalidInputError(msg)
+    return value
+
+
+def _audiogram(value: Audiogram | Mapping[int, float]) -> Audiogram:
+    return value if isinstance(value, Audiogram) else Audiogram(value)
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class HearingTestResult:
+    """One hearing test of both ears. Personal health data: handle it as such.
+
+    Attributes:
+        taken_at: When, with a time zone; kept in UTC.
+        calibrated: Whether the transducer was calibrated. A result from a browser is not.
+        left: The left ear.
+        right: The right ear.
+        id: Given by the server; None before the test was submitted.
+
+    Raises:
+        InvalidInputError: The time has no time zone, or an ear is no audiogram.
+    """
+
+    taken_at: dt.datetime = attrs.field(converter=_utc)
+    calibrated: bool = attrs.field(converter=_flag)
+    left: Audiogram = attrs.field(converter=_audiogram)
+    right: Audiogram = attrs.field(converter=_audiogram)
+    id: str | None = None
+
+    @property
+    def better_ear_mean(self) -> float:
+        """The mean threshold in dB HL over 500, 1000, 2000 and 4000 Hz, of the ear where it is lower."""
+        return min(sum(ear[hz] for hz in _SPEECH) / len(_SPEECH) for ear in (self.left, self.right))
+
+    @property
+    def grade(self) -> Grade:
+        """The WHO 2021 grade of the better ear. No diagnosis."""
+        mean = self.better_ear_mean
+        return next((grade for bound, grade in _UPPER_BOUNDS if mean < bound), Grade.COMPLETE)
+
+    def __repr__(self) -> str:
+        """Show no health data: reprs end in logs."""
+        return f"HearingTestResult(id={self.id!r}, …)"

@@ -1,0 +1,162 @@
+"""The file: made whole or not at all, private, and refused where it is not ours."""
+
+import os
+import secrets
+import sqlite3
+import stat
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+
+import attrs
+
+from ..errors import ConfigurationError, StoreCorruptError, StoreError, StoreUnavailableError
+
+BUSY_SECONDS = 5.0
+"""How long SQLite waits for another process that writes."""
+
+_CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+@attrs.frozen(kw_only=True)
+class Schema:
+    """What a database file must be.
+
+    Attributes:
+        purpose: What the file is, for messages: "identity store".
+        application_id: Stands in the file's header, so that no other program's database is taken for ours.
+        version: The newest schema that this code knows.
+        statements: Make an empty database into one of that version.
+    """
+
+    purpose: str
+    application_id: int
+    version: int
+    statements: Sequence[str]
+
+
+def connected(path: Path, schema: Schema) -> sqlite3.Connection:
+    """Open the file in this thread, making it where there is none.
+
+    Raises:
+        ConfigurationError: The path is no place for the file, the file is another program's, or a newer version's.
+        StoreCorruptError: The file can't be read.
+        StoreUnavailableError: The operating system or SQLite refuses.
+    """
+    try:
+        _check_place(path)
+        if not path.exists():
+            _make(path, schema)
+        _check_file(path)
+    except OSError as error:
+        refused = StoreUnavailableError(f"the {schema.purpose} {path} can't be opened: {error.strerror}")
+    else:
+        return _opened(path, schema)
+    raise refused
+
+
+def translated(error: sqlite3.Error, purpose: str, path: Path) -> StoreError:
+    """Return our error for one of SQLite's, whose text may quote a row."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    name = getattr(error, "sqlite_errorname", type(error).__name__)
+    if code & 0xFF in _CORRUPT:
+        return StoreCorruptError(f"the {purpose} {path} can't be read ({name}); it was kept as it is: restore a backup")
+    return StoreUnavailableError(f"the {purpose} {path} does not answer ({name}); what it holds was kept")
+
+
+def _check_place(path: Path) -> None:
+    if path.is_dir():
+        msg = f"{path} is a folder: name a file in it, such as {path / 'ids.sqlite3'}"
+        raise ConfigurationError(msg)
+    missing = [folder for folder in path.parents if not folder.exists()]
+    for folder in reversed(missing):
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+    place = path.parent.stat()
+    if place.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        msg = f"others may write to the folder {path.parent}: choose a private one, or `chmod go-w {path.parent}`"
+        raise ConfigurationError(msg)
+    if place.st_uid not in (0, os.geteuid()):
+        msg = f"the folder {path.parent} belongs to another user: choose one of your own"
+        raise ConfigurationError(msg)
+
+
+def _check_file(path: Path) -> None:
+    facts = path.lstat()
+    if not stat.S_ISREG(facts.st_mode):
+        msg = f"{path} is a link or no file: name the file itself"
+        raise ConfigurationError(msg)
+    if facts.st_uid != os.geteuid():
+        msg = f"{path} belongs to another user: run as its owner, or choose another file"
+        raise ConfigurationError(msg)
+    if facts.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        path.chmod(0o600)
+
+
+def _make(path: Path, schema: Schema) -> None:
+    """Build the database under another name and link it into place.
+
+    So a file that exists is complete, and one that is empty was truncated: it is never read as "nothing stored".
+    """
+    building = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    os.close(os.open(building, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    try:
+        with closing(_connect(building)) as connection:
+            _set_up(connection)
+            connection.execute("BEGIN IMMEDIATE")
+            for statement in schema.statements:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id={schema.application_id}")
+            connection.execute(f"PRAGMA user_version={schema.version}")
+            connection.execute("COMMIT")
+        with suppress(FileExistsError):  # another process was first: its file is as good
+            os.link(building, path)
+        _sync_folder(path.parent)
+    finally:
+        for leftover in ("", "-wal", "-shm"):
+            Path(f"{building}{leftover}").unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+
+
+def _set_up(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA secure_delete=ON")
+    connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _opened(path: Path, schema: Schema) -> sqlite3.Connection:
+    connection = _connect(path)
+    try:
+        _check_schema(connection, path, schema)
+        _set_up(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check_schema(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:
+    application_id = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'").fetchone()[0]
+    if not (application_id or version or tables):
+        msg = f"the {schema.purpose} {path} is empty: it was truncated; it was kept as it is: restore a backup"
+        raise StoreCorruptError(msg)
+    if application_id != schema.application_id:
+        msg = f"{path} is no {schema.purpose} but another program's database: name another file"
+        raise ConfigurationError(msg)
+    if version > schema.version:
+        msg = f"{path} was written by a newer mimi_async (schema {version}, known is {schema.version}): update this one"
+        raise ConfigurationError(msg)

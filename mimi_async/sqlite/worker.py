@@ -1,0 +1,112 @@
+"""The thread that owns the connection: it takes all jobs that have gathered, and commits once for them."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+_MOST_AT_ONCE = 1024
+
+
+class Job(Generic[T]):
+    """Work for the thread, and its outcome.
+
+    asyncio's debug mode logs the arguments of callbacks and the results of futures: what crosses the border between
+    the threads is an object whose repr shows nothing.
+    """
+
+    __slots__ = ("done", "error", "result", "work", "writes")
+
+    def __init__(
+        self, work: Callable[[sqlite3.Connection], T], done: "asyncio.Future[None]", *, writes: bool = False
+    ) -> None:
+        self.work = work
+        self.done = done
+        self.writes = writes
+        self.result: T
+        self.error: BaseException | None = None
+
+    def run(self, connection: sqlite3.Connection) -> bool:
+        """Do the work and keep what came of it; tell whether it went well."""
+        try:
+            self.result = self.work(connection)
+        except BaseException as error:  # noqa: BLE001 - whatever the work raises belongs to its caller, not to the thread
+            self.error = error.with_traceback(None)
+        else:
+            self.error = None
+        return self.error is None
+
+    def settle(self) -> None:
+        """Wake the caller; runs in its loop."""
+        if not self.done.done():
+            self.done.set_result(None)
+
+
+Jobs = SimpleQueue[Job[object] | None]
+
+
+def serve(connection: sqlite3.Connection, jobs: Jobs, tell: Callable[["Batch"], None]) -> None:
+    """Do jobs until None comes; `tell` hands the finished ones back to their loop."""
+    while True:
+        batch = Batch(jobs)
+        batch.run(connection)
+        tell(batch)
+        if batch.is_last:
+            return
+
+
+class Batch:
+    """The jobs that have gathered: they are done, committed and settled together."""
+
+    __slots__ = ("is_last", "jobs")
+
+    def __init__(self, queue: Jobs) -> None:
+        self.jobs: list[Job[object]] = []
+        job = queue.get()
+        with suppress(Empty):
+            while job is not None:
+                self.jobs.append(job)
+                job = queue.get_nowait() if len(self.jobs) < _MOST_AT_ONCE else _nothing_more()
+        self.is_last = job is None
+
+    def run(self, connection: sqlite3.Connection) -> None:
+        """Do all in one transaction; if one goes wrong, each in its own, so that none is hurt by another."""
+        writers = [job for job in self.jobs if job.writes]
+        if not writers:
+            for job in self.jobs:
+                job.run(connection)
+        elif not _committed(connection, self.jobs) and len(self.jobs) > 1:
+            for job in self.jobs:
+                _committed(connection, [job])
+
+    def settle(self) -> None:
+        """Wake the callers; runs in their loop."""
+        for job in self.jobs:
+            job.settle()
+
+
+def _committed(connection: sqlite3.Connection, jobs: list[Job[object]]) -> bool:
+    """Do the jobs in one transaction; False, with nothing written, if one of them went wrong.
+
+    Where SQLite itself refuses the transaction, all have failed, and trying each of them alone would only wait longer.
+    """
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        went_well = all(job.run(connection) or not job.writes for job in jobs)
+        connection.execute("COMMIT" if went_well else "ROLLBACK")
+    except sqlite3.Error as error:
+        for job in jobs:
+            job.error = error.with_traceback(None)
+        if connection.in_transaction:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+        return True
+    return went_well
+
+
+def _nothing_more() -> Job[object] | None:
+    raise Empty
