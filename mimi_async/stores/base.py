@@ -1,9 +1,11 @@
 """What a store is: four verbs over one record for each account."""
 
 import abc
+import math
+import re
 import secrets
 import time
-from typing import Literal, Self
+from typing import Literal, Self, cast, get_args
 
 import attrs
 
@@ -11,6 +13,8 @@ from ..errors import InvalidInputError
 from ..identity import AnonymousId, CreateKey
 
 State = Literal["pending", "active", "rejected", "erasing"]
+
+REVISION_BYTES = 16
 
 
 @attrs.frozen(kw_only=True)
@@ -24,19 +28,56 @@ class StoredIdentity:
         user_id: The server's name for the user; None while pending, or where no log-in has told it.
         revision: 128 random bits, new at each write: the only thing that compare-and-set compares.
         changed_at: When it was written, in seconds since the epoch.
+
+    Raises:
+        InvalidInputError: A field has not its shape, so that no store could read the record again. Nothing is quoted.
     """
 
     state: State
     secret: CreateKey | AnonymousId
     user_id: str | None
-    revision: bytes = attrs.field(factory=lambda: secrets.token_bytes(16))
+    revision: bytes = attrs.field(factory=lambda: secrets.token_bytes(REVISION_BYTES))
     changed_at: float = attrs.field(factory=time.time)
 
     def __attrs_post_init__(self) -> None:
+        flaw = self._flaw()
+        if flaw is not None:
+            msg = f"this is no record of an identity: {flaw}"
+            raise InvalidInputError(msg)
+
+    def _flaw(self) -> str | None:
+        if self.state not in _STATES:
+            return "its state is unknown"
         kind = CreateKey if self.state == "pending" else AnonymousId
         if not isinstance(self.secret, kind):
-            msg = f"a record that is {self.state} holds {kind.__name__}, not {type(self.secret).__name__}"
+            return f"one that is {self.state} holds {kind.__name__}, not {type(self.secret).__name__}"
+        if kind is CreateKey and _KEY_SHAPE.fullmatch(self.secret.reveal()) is None:
+            return "a create key is 64 hex digits"
+        if self.user_id is not None and (self.state == "pending" or not _is_user_id(self.user_id)):
+            return "a user_id is 32 hex digits, and None while pending"
+        if not isinstance(self.revision, bytes) or len(self.revision) != REVISION_BYTES:
+            return f"a revision is {REVISION_BYTES} bytes"
+        if not isinstance(self.changed_at, float) or not math.isfinite(self.changed_at):
+            return "changed_at is a number of seconds"
+        return None
+
+    @classmethod
+    def read(cls, state: object, secret: object, user_id: object, revision: object, changed_at: object) -> Self:
+        """Return the record made of the plain values that a store keeps, `secret` being the revealed text.
+
+        Raises:
+            InvalidInputError: They make no record. Nothing is quoted.
+        """
+        if not isinstance(secret, str):
+            msg = "this is no record of an identity: its secret is no text"
             raise InvalidInputError(msg)
+        return cls(
+            state=cast("State", state),
+            secret=CreateKey(secret) if state == "pending" else AnonymousId(secret),
+            user_id=cast("str | None", user_id),
+            revision=cast("bytes", revision),
+            changed_at=cast("float", changed_at),
+        )
 
     @classmethod
     def pending(cls, key: CreateKey) -> Self:
@@ -56,6 +97,15 @@ class StoredIdentity:
     def anonymous_id(self) -> AnonymousId | None:
         """The id, or None while pending."""
         return self.secret if isinstance(self.secret, AnonymousId) else None
+
+
+_STATES = frozenset(get_args(State))
+_KEY_SHAPE = re.compile("[0-9a-f]{64}", re.ASCII)
+_USER_ID_SHAPE = re.compile("[0-9a-f]{32}", re.ASCII)
+
+
+def _is_user_id(value: object) -> bool:
+    return isinstance(value, str) and _USER_ID_SHAPE.fullmatch(value) is not None
 
 
 @attrs.frozen

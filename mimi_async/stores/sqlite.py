@@ -1,0 +1,131 @@
+"""Records in a SQLite file: any number of processes of one machine may share it."""
+
+import hashlib
+import os
+import sqlite3
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, Self
+
+from ..errors import InvalidInputError, StoreCorruptError
+from ..sqlite import Database, Schema
+from .base import REVISION_BYTES, DamagedIdentity, IdentityStore, StoredIdentity
+
+_SCHEMA = Schema(
+    purpose="identity store",
+    application_id=0x4D494D49,  # "MIMI"
+    version=1,
+    statements=(
+        """CREATE TABLE identities (account TEXT NOT NULL PRIMARY KEY, state TEXT NOT NULL, secret TEXT NOT NULL,
+        user_id TEXT, revision BLOB NOT NULL, changed_at REAL NOT NULL, digest BLOB NOT NULL) WITHOUT ROWID""",
+        "CREATE TABLE set_aside (account, state, secret, user_id, revision, changed_at, digest, set_aside_at)",
+    ),
+)
+
+_SELECT = "SELECT state, secret, user_id, revision, changed_at, digest FROM identities WHERE account = ?"
+_VALUES = "INTO identities VALUES (?, ?, ?, ?, ?, ?, ?)"
+_CLAIM = f"INSERT {_VALUES} ON CONFLICT (account) DO NOTHING"
+_WRITE = f"INSERT OR REPLACE {_VALUES}"
+_DELETE = "DELETE FROM identities WHERE account = ?"
+_SET_ASIDE = "INSERT INTO set_aside SELECT *, ? FROM identities WHERE account = ?"
+
+_Row = tuple[Any, ...]
+
+
+class SQLiteStore(IdentityStore):
+    """Keeps the records in one SQLite file. A change is on the disk when its verb returns.
+
+    Args:
+        path: The file. It is made with mode 0600, in a folder made with 0700. A folder that others may write to, a
+            symlink and a file of another owner are refused when the store is entered.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._database = Database(path, _SCHEMA)
+
+    def __repr__(self) -> str:
+        return f"SQLiteStore({str(self._database.path)!r})"
+
+    async def __aenter__(self) -> Self:
+        await self._database.open()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._database.close()
+
+    async def load(self, account: str) -> StoredIdentity | None:
+        return await self._database.read(lambda connection: _stored(connection, account))
+
+    async def claim(self, account: str, record: StoredIdentity) -> StoredIdentity:
+        def work(connection: sqlite3.Connection) -> StoredIdentity:
+            if connection.execute(_CLAIM, _row(account, record)).rowcount == 1:
+                return record
+            return _stored(connection, account) or record
+
+        return await self._database.write(work)
+
+    async def replace(
+        self, account: str, expected: StoredIdentity | None, new: StoredIdentity
+    ) -> StoredIdentity | None:
+        def work(connection: sqlite3.Connection) -> StoredIdentity | None:
+            found = _stored(connection, account)
+            if _revision(found) != _revision(expected):
+                return found
+            connection.execute(_WRITE, _row(account, new))
+            return new
+
+        return await self._database.write(work)
+
+    async def forget(self, account: str, expected: StoredIdentity | DamagedIdentity | None) -> StoredIdentity | None:
+        return await self._database.write(lambda connection: _forgotten(connection, account, expected))
+
+
+def _stored(connection: sqlite3.Connection, account: str) -> StoredIdentity | None:
+    row: _Row | None = connection.execute(_SELECT, (account,)).fetchone()
+    if row is None:
+        return None
+    *values, digest = row
+    if digest == _digest(account, values):
+        with suppress(InvalidInputError):
+            return StoredIdentity.read(*values)
+    msg = "the record of the account can't be read; it was kept: `start_over()` moves it aside"
+    raise StoreCorruptError(msg, revision=_revision_of_damage(row))
+
+
+def _forgotten(
+    connection: sqlite3.Connection, account: str, expected: StoredIdentity | DamagedIdentity | None
+) -> StoredIdentity | None:
+    try:
+        found = _stored(connection, account)
+    except StoreCorruptError as error:
+        if not isinstance(expected, DamagedIdentity) or error.revision != expected.revision:
+            raise
+        connection.execute(_SET_ASIDE, (time.time(), account))
+    else:
+        if found is None or isinstance(expected, DamagedIdentity) or found.revision != _revision(expected):
+            return found
+    connection.execute(_DELETE, (account,))
+    return None
+
+
+def _row(account: str, record: StoredIdentity) -> _Row:
+    secret = record.secret.reveal()
+    values = (record.state, secret, record.user_id, record.revision, record.changed_at)
+    return (account, *values, _digest(account, values))
+
+
+def _digest(account: str, values: Sequence[object]) -> bytes:
+    """Tell a record from what a failing disk, or a copy from another account, made of it."""
+    return hashlib.blake2b(repr((account, *values)).encode(errors="replace"), digest_size=8).digest()
+
+
+def _revision_of_damage(row: _Row) -> bytes:
+    revision = row[3]
+    if isinstance(revision, bytes) and len(revision) == REVISION_BYTES:
+        return revision
+    return hashlib.blake2b(repr(row).encode(errors="replace"), digest_size=REVISION_BYTES).digest()
+
+
+def _revision(record: StoredIdentity | None) -> bytes | None:
+    return None if record is None else record.revision
