@@ -1,0 +1,222 @@
+"""The transport itself."""
+
+import asyncio
+import base64
+import random
+from typing import Final, Self, cast
+
+import aiohttp
+import yarl
+from multidict import istr
+
+from .. import wire
+from ..errors import ConfigurationError, MimiError, NotStartedError, ServerTimeoutError
+from ..identity import ClientCredentials
+from . import address
+from .failures import BEFORE_SENDING, translated
+from .response import Response, read, refusal
+from .retries import WORTH_A_RETRY, Call, Retries, Sleep, Uniform
+from .session import ONCE, opened, places, time_for_attempt
+
+CALL_SECONDS: Final = 30.0
+
+_AUTHORIZATION: Final = istr("Authorization")
+_CONTENT_TYPE: Final = istr("Content-Type")
+_EXCHANGE: Final = istr(wire.EXCHANGE)
+_IDEMPOTENCY_KEY: Final = istr(wire.IDEMPOTENCY_KEY)
+_REQUEST_ID: Final = istr(wire.REQUEST_ID)
+
+
+class Transport:
+    """Sends the requests of `wire` to one server, as one client.
+
+    An async context manager, with one life, in one event loop. Nothing is opened before it is entered. It closes what
+    it opens; of an injected session only the connector is used, and neither is ever closed. Its `send` may be called
+    by any number of tasks at once.
+
+    Args:
+        server: `https://…`, or `http://…` on this machine only.
+        credentials: Sent as HTTP Basic with each request that has no token.
+        session: Gives its connector: its pool, its resolver, its TLS settings. Its cookies, headers, proxies and
+            middlewares stay out.
+        sleep: Waits between two attempts.
+        uniform: Draws the jitter of that wait.
+
+    Raises:
+        ConfigurationError: The address of the server can't be used.
+    """
+
+    def __init__(
+        self,
+        server: str,
+        credentials: ClientCredentials,
+        *,
+        session: aiohttp.ClientSession | None = None,
+        sleep: Sleep = asyncio.sleep,
+        uniform: Uniform = random.uniform,
+    ) -> None:
+        self._server = address.checked(server)
+        self._basic = _basic(credentials)
+        self._given = session
+        self._retries = Retries(sleep, uniform)
+        self._urls: dict[str, yarl.URL] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._session: aiohttp.ClientSession | None = None
+        self._places = asyncio.Semaphore()
+
+    def __repr__(self) -> str:
+        return f"Transport({self._server.base!r})"
+
+    async def __aenter__(self) -> Self:
+        if self._loop is not None:
+            msg = "a transport has one life: make another"
+            raise ConfigurationError(msg)
+        loop = asyncio.get_running_loop()
+        self._session = opened(self._given)
+        self._loop = loop
+        self._places = asyncio.Semaphore(places(self._session))
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def send(self, request: wire.Request) -> wire.Reply:
+        """Ask the server, up to three times, and return its answer whatever its status, save one that is busy.
+
+        Ends by `request.deadline`, or 30 s from now. A cancellation goes through at once.
+
+        Raises:
+            ServerUnreachableError: There was no connection, or it ended too early.
+            ServerTimeoutError: There was no answer in time.
+            ServerBusyError: 408, 425, 429 or 5xx to the last attempt, or a Retry-After beyond the deadline.
+            InsecureServerError: TLS could not be verified.
+            ProtocolError: The answer is no HTTP, too large, encoded, a redirect, or another exchange's.
+            NotStartedError: The transport was not entered yet, or was left.
+            ConfigurationError: Another event loop, an injected session that was closed, or a host no network knows.
+        """
+        deadline = request.deadline
+        if deadline is None:
+            deadline = asyncio.get_running_loop().time() + CALL_SECONDS
+        call = Call(request, wire.fresh_exchange(), deadline)
+        try:
+            reply = await self._attempt(call)
+        except WORTH_A_RETRY as error:
+            failure = error
+        else:
+            self._retries.earn()
+            return reply
+        reply = await self._retries.after(failure, self._attempt, call)
+        self._retries.earn()
+        return reply
+
+    async def _attempt(self, call: Call) -> wire.Reply:
+        """Ask once. The pool's places are handed out here, so that no attempt's time is spent on waiting for one."""
+        call.sent = False
+        session = self._open_session()
+        if self._places.locked():
+            await self._queue(call)
+        else:
+            await self._places.acquire()
+        try:
+            outcome = await self._exchange(session, call)
+        finally:
+            self._places.release()
+        if isinstance(outcome, MimiError):
+            raise outcome
+        return outcome
+
+    async def _queue(self, call: Call) -> None:
+        try:
+            async with asyncio.timeout_at(call.deadline):
+                await self._places.acquire()
+        except TimeoutError:
+            late = _late(call)
+        else:
+            return
+        raise late
+
+    async def _exchange(self, session: aiohttp.ClientSession, call: Call) -> wire.Reply | MimiError:
+        """Return the reply, or the failure: the caller raises it where no except block becomes its context."""
+        timeout = time_for_attempt(call.deadline)
+        if timeout is None:
+            return _late(call)
+        exchange, response = wire.fresh_exchange(), None
+        try:
+            response = await self._response(session, call, exchange, timeout)
+            call.sent = True
+            reply = await read(response, call)
+            wire.check_exchange(reply, exchange)
+        except MimiError as error:
+            failure = error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            call.sent = not isinstance(error, BEFORE_SENDING)
+            failure = translated(error, self._server.name, call.request_id)
+        except BaseException:
+            if response is not None:
+                response.drop()
+            raise
+        else:
+            return reply if reply.status < 300 else refusal(reply, self._server.name) or reply
+        if response is not None:
+            response.drop()
+        return failure
+
+    async def _response(
+        self, session: aiohttp.ClientSession, call: Call, exchange: str, timeout: aiohttp.ClientTimeout
+    ) -> Response:
+        request = call.request
+        headers = {
+            _AUTHORIZATION: self._basic if request.token is None else f"Bearer {request.token.reveal()}",
+            _REQUEST_ID: call.request_id,
+            _EXCHANGE: exchange,
+        }
+        if request.body is not None:
+            headers[_CONTENT_TYPE] = "application/json"
+        if request.idempotency_key is not None:
+            headers[_IDEMPOTENCY_KEY] = request.idempotency_key.reveal()
+        response = await session.request(
+            request.method,
+            self._url(request.path),
+            data=request.body,
+            headers=headers,
+            timeout=timeout,
+            allow_redirects=False,
+            middlewares=None if request.method == "POST" else ONCE,
+        )
+        return cast("Response", response)
+
+    def _url(self, path: str) -> yarl.URL:
+        """Return the URL of a path; those without a query are few, and kept."""
+        url = self._urls.get(path)
+        if url is None:
+            url = self._server.url(path)
+            if "?" not in path:
+                self._urls[path] = url
+        return url
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        session = self._session
+        if session is None:
+            when = "was left: make another" if self._loop else "was not entered yet: enter it first, with `async with`"
+            msg = f"the transport {when}"
+            raise NotStartedError(msg)
+        if self._loop is not asyncio.get_running_loop():
+            msg = "the transport was entered in another event loop, or in a process that has forked: use one for each"
+            raise ConfigurationError(msg)
+        if session.closed:
+            msg = "the injected ClientSession was closed meanwhile: keep it open until the core was left"
+            raise ConfigurationError(msg)
+        return session
+
+
+def _late(call: Call) -> ServerTimeoutError:
+    msg = "the call's deadline came before the request could be sent: try again later"
+    return ServerTimeoutError(msg, request_id=call.request_id)
+
+
+def _basic(credentials: ClientCredentials) -> str:
+    """The Authorization header of RFC 7617, in UTF-8."""
+    text = f"{credentials.client_id}:{credentials.secret.reveal()}"
+    return "Basic " + base64.b64encode(text.encode()).decode()
