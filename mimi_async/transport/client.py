@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import random
+from collections.abc import Awaitable
 from typing import Final, Self, cast
 
 import aiohttp
@@ -10,13 +11,15 @@ import yarl
 from multidict import istr
 
 from .. import wire
-from ..errors import ConfigurationError, MimiError, NotStartedError, ServerTimeoutError
+from ..errors import ConfigurationError, MimiError, NotStartedError
 from ..identity import ClientCredentials
 from . import address
+from .call import Call
 from .failures import BEFORE_SENDING, translated
-from .response import Response, read, refusal
-from .retries import WORTH_A_RETRY, Call, Retries, Sleep, Uniform
-from .session import ONCE, opened, places, time_for_attempt
+from .patience import Patience
+from .response import Response, accepted, read
+from .retries import WORTH_A_RETRY, Retries, Sleep, Uniform
+from .session import ONCE, opened, places
 
 CALL_SECONDS: Final = 30.0
 
@@ -63,6 +66,7 @@ class Transport:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._session: aiohttp.ClientSession | None = None
         self._places = asyncio.Semaphore()
+        self._patience = Patience()
 
     def __repr__(self) -> str:
         return f"Transport({self._server.base!r})"
@@ -112,41 +116,14 @@ class Transport:
         return reply
 
     async def _attempt(self, call: Call) -> wire.Reply:
-        """Ask once. The pool's places are handed out here, so that no attempt's time is spent on waiting for one."""
-        call.sent = False
-        session = self._open_session()
-        if self._places.locked():
-            await self._queue(call)
-        else:
-            await self._places.acquire()
+        """Ask once. What is raised is raised where no except block becomes its context."""
+        session, call.sent = self._open_session(), False
+        await self._place(call)
+        response, exchange = None, wire.fresh_exchange()
         try:
-            outcome = await self._exchange(session, call)
-        finally:
-            self._places.release()
-        if isinstance(outcome, MimiError):
-            raise outcome
-        return outcome
-
-    async def _queue(self, call: Call) -> None:
-        try:
-            async with asyncio.timeout_at(call.deadline):
-                await self._places.acquire()
-        except TimeoutError:
-            late = _late(call)
-        else:
-            return
-        raise late
-
-    async def _exchange(self, session: aiohttp.ClientSession, call: Call) -> wire.Reply | MimiError:
-        """Return the reply, or the failure: the caller raises it where no except block becomes its context."""
-        timeout = time_for_attempt(call.deadline)
-        if timeout is None:
-            return _late(call)
-        exchange, response = wire.fresh_exchange(), None
-        try:
-            response = await self._response(session, call, exchange, timeout)
-            call.sent = True
-            reply = await read(response, call)
+            with self._patience.limit(call):
+                response = cast("Response", await self._asked(session, call, exchange))
+                reply = await read(response, call)
             wire.check_exchange(reply, exchange)
         except MimiError as error:
             failure = error
@@ -158,34 +135,45 @@ class Transport:
                 response.drop()
             raise
         else:
-            return reply if reply.status < 300 else refusal(reply, self._server.name) or reply
+            return accepted(reply, self._server.name)
+        finally:
+            self._places.release()
         if response is not None:
             response.drop()
-        return failure
+        raise failure
 
-    async def _response(
-        self, session: aiohttp.ClientSession, call: Call, exchange: str, timeout: aiohttp.ClientTimeout
-    ) -> Response:
+    async def _place(self, call: Call) -> None:
+        """Wait for one of the pool's places, which are handed out here so that no attempt's time is spent on it."""
+        if not self._places.locked():
+            await self._places.acquire()
+            return
+        try:
+            async with asyncio.timeout_at(call.deadline):
+                await self._places.acquire()
+        except TimeoutError:
+            late = call.late()
+        else:
+            return
+        raise late
+
+    def _asked(self, session: aiohttp.ClientSession, call: Call, exchange: str) -> Awaitable[aiohttp.ClientResponse]:
+        """Begin to ask. A plain function: each frame between the caller and the socket costs at each wake-up."""
         request = call.request
         headers = {
             _AUTHORIZATION: self._basic if request.token is None else f"Bearer {request.token.reveal()}",
             _REQUEST_ID: call.request_id,
             _EXCHANGE: exchange,
         }
-        if request.body is not None:
-            headers[_CONTENT_TYPE] = "application/json"
         if request.idempotency_key is not None:
             headers[_IDEMPOTENCY_KEY] = request.idempotency_key.reveal()
-        response = await session.request(
+        return session.request(
             request.method,
             self._url(request.path),
-            data=request.body,
+            data=None if request.body is None else aiohttp.BytesPayload(request.body, content_type="application/json"),
             headers=headers,
-            timeout=timeout,
             allow_redirects=False,
             middlewares=None if request.method == "POST" else ONCE,
         )
-        return cast("Response", response)
 
     def _url(self, path: str) -> yarl.URL:
         """Return the URL of a path; those without a query are few, and kept."""
@@ -209,11 +197,6 @@ class Transport:
             msg = "the injected ClientSession was closed meanwhile: keep it open until the core was left"
             raise ConfigurationError(msg)
         return session
-
-
-def _late(call: Call) -> ServerTimeoutError:
-    msg = "the call's deadline came before the request could be sent: try again later"
-    return ServerTimeoutError(msg, request_id=call.request_id)
 
 
 def _basic(credentials: ClientCredentials) -> str:

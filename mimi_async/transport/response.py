@@ -10,8 +10,8 @@ from aiohttp.connector import Connection
 from multidict import istr
 
 from .. import wire
-from ..errors import MimiError, ProtocolError, ServerBusyError
-from .retries import Call
+from ..errors import ProtocolError, ServerBusyError
+from .call import Call
 
 _CONTENT_ENCODING: Final = istr("Content-Encoding")
 _CONTENT_TYPE: Final = istr("Content-Type")
@@ -71,10 +71,19 @@ async def _body(content: aiohttp.StreamReader, limit: int) -> bytes | None:
     return body if len(body) <= limit else None
 
 
-def refusal(reply: wire.Reply, server: str) -> MimiError | None:
-    """Return the failure that a reply is for the transport: a redirect, or a server that asks for patience."""
-    if 300 <= reply.status < 400:
+def accepted(reply: wire.Reply, server: str) -> wire.Reply:
+    """Return the reply, unless it is no answer for the transport: a redirect, or a server that asks for patience.
+
+    Raises:
+        ProtocolError: It is a redirect.
+        ServerBusyError: 408, 425, 429 or 5xx.
+    """
+    if reply.status < 300:
+        return reply
+    if reply.status < 400:
         msg = f"{server} redirects ({reply.status}), and redirects are not followed: name the server by its own address"
-        return ProtocolError(msg, request_id=reply.request_id)
+        raise ProtocolError(msg, request_id=reply.request_id)
     failure = wire.failure(reply)
-    return failure if isinstance(failure, ServerBusyError) else None
+    if isinstance(failure, ServerBusyError):
+        raise failure
+    return reply

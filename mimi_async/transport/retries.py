@@ -5,11 +5,11 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-import attrs
 import tenacity
 
 from .. import wire
 from ..errors import MimiError, ServerBusyError, ServerTimeoutError, ServerUnreachableError
+from .call import Call
 
 ATTEMPTS: Final = 3
 
@@ -25,23 +25,6 @@ Uniform = Callable[[float, float], float]
 WORTH_A_RETRY = (ServerUnreachableError, ServerTimeoutError, ServerBusyError)
 
 _log = logging.getLogger("mimi_async.transport")
-
-
-@attrs.define(eq=False)
-class Call:
-    """What the attempts of one call share.
-
-    Attributes:
-        request: What is asked.
-        request_id: The X-Request-ID of all its attempts.
-        deadline: The loop time by which it ends.
-        sent: Whether a byte of the newest attempt may have reached the server.
-    """
-
-    request: wire.Request
-    request_id: str
-    deadline: float
-    sent: bool = False
 
 
 Attempt = Callable[[Call], Awaitable[wire.Reply]]

@@ -1,23 +1,20 @@
 """A session of our own, also over somebody else's connector."""
 
-import asyncio
 from typing import Final
 
 import aiohttp
-import attrs
 from multidict import istr
 
 from ..errors import ConfigurationError
 from .failures import BEFORE_SENDING
 from .response import Response
 
-ATTEMPT_SECONDS: Final = 10.0
 CONNECT_SECONDS: Final = 5.0
 
-_USUAL_TIMEOUT: Final = aiohttp.ClientTimeout(
-    total=ATTEMPT_SECONDS,
+_TIMEOUT: Final = aiohttp.ClientTimeout(
+    total=None,  # `patience` sees to it
     sock_connect=CONNECT_SECONDS,  # not `connect`, which also counts the wait for the pool, and arms a timer each time
-    ceil_threshold=float("inf"),  # aiohttp would round up to whole seconds, beyond a deadline
+    ceil_threshold=CONNECT_SECONDS,  # beyond it aiohttp rounds up to whole seconds
 )
 
 _STANDING_HEADERS: Final = {
@@ -47,7 +44,7 @@ def opened(given: aiohttp.ClientSession | None) -> aiohttp.ClientSession:
             trust_env=False,
             auto_decompress=False,
             headers=_STANDING_HEADERS,
-            timeout=_USUAL_TIMEOUT,
+            timeout=_TIMEOUT,
             response_class=Response,
         )
     except RuntimeError:
@@ -60,14 +57,6 @@ def places(session: aiohttp.ClientSession) -> int:
     connector = session.connector
     limits = (connector.limit, connector.limit_per_host) if connector else ()
     return min((limit for limit in limits if limit), default=2**31)
-
-
-def time_for_attempt(deadline: float) -> aiohttp.ClientTimeout | None:
-    """Return the time for one attempt that begins now, None where none is left before the deadline (loop time)."""
-    remaining = deadline - asyncio.get_running_loop().time()
-    if remaining >= ATTEMPT_SECONDS:
-        return _USUAL_TIMEOUT
-    return attrs.evolve(_USUAL_TIMEOUT, total=remaining) if remaining > 0 else None
 
 
 async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:

@@ -1,6 +1,6 @@
 """The contract seen from the client, one half: pure functions that make a request."""
 
-import secrets
+import os
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -102,4 +102,4 @@ def list_tests(cursor: str | None, token: AccessToken, *, deadline: float | None
 
 def fresh_exchange() -> str:
     """Return a nonce for one attempt."""
-    return secrets.token_hex(8)
+    return os.urandom(8).hex()
