@@ -1,0 +1,213 @@
+"""What stands behind a controller: the state of one account, changed by one turn at a time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, TypeVar
+
+import attrs
+
+from ..errors import (
+    AlreadyAuthenticatedError,
+    ConfigurationError,
+    MimiError,
+    NotAuthenticatedError,
+    ServerTimeoutError,
+    UnserviceableError,
+)
+from ..gate import Gate
+from ..identity import AccessToken, MimiUser
+from .delivery import UserUpdate, is_delivering
+from .records import Records
+from .signals import Announcer, Place
+from .turns import Turn, Turns, refuse_inside
+
+T = TypeVar("T")
+Work = Callable[[Turn[T]], Awaitable[T]]
+
+_REFUSALS = (AlreadyAuthenticatedError, NotAuthenticatedError, ConfigurationError)
+
+
+@attrs.define(eq=False)
+class Shared:
+    """What all controllers of one core share.
+
+    Attributes:
+        records: Follows what is stored.
+        turns: Owns what is under way.
+        announcer: Tells the updates.
+        patience: Seconds from a call to its deadline.
+        keeps_trying: The controller whose gate waits while its restore fails, or None.
+        unserviceable: Why nothing may be asked any more, once the server has said so.
+        on_unserviceable: Told when that happens.
+    """
+
+    records: Records
+    turns: Turns
+    announcer: "Announcer[Actor]"
+    patience: float = 30.0
+    keeps_trying: "Actor | None" = None
+    unserviceable: UnserviceableError | None = None
+    on_unserviceable: Callable[[UnserviceableError], None] = lambda _: None
+
+
+class Actor:
+    """The state of one account: who the user is, as far as it is known, and the gate that follows from it."""
+
+    __slots__ = (
+        "__weakref__", "_failure", "_is_restored", "_lock", "_restoring", "_shared", "_token", "_token_ends", "_told",
+        "_underway", "_user", "account", "gate",
+    )  # fmt: skip
+
+    def __init__(self, account: str, shared: Shared) -> None:
+        self.account = account
+        self.gate = Gate()
+        self._shared = shared
+        self._user: MimiUser | None = None  # the user as the turn under way has it
+        self._told: MimiUser | None = None  # the user as of the last commit
+        self._token: AccessToken | None = None
+        self._token_ends = 0.0
+        self._is_restored = False
+        self._failure: MimiError | None = None
+        self._restoring: Turn[None] | None = None
+        self._lock: asyncio.Lock | None = None
+        self._underway = 0
+
+    async def restore(self) -> None:
+        """Make sure that it is known who the user is; joins a restore in flight.
+
+        Raises:
+            MimiError: The restore has failed, or has failed before by a verdict.
+        """
+        self._check_call()
+        await self._settle(asyncio.get_running_loop().time() + self._shared.patience)
+
+    async def admit(self) -> None:
+        """Return when a view may run; restores first where that is due.
+
+        Raises:
+            ViewsClosedError: The gate is shut; `.__cause__` says why.
+        """
+        refuse_inside(self)
+        if not self.gate.is_open and self._shared.keeps_trying is not self and not self._is_restored:
+            try:
+                await self.restore()
+            except MimiError as error:
+                self.gate.shut(error)
+        await self.gate.passed()
+
+    @property
+    def is_restored(self) -> bool:
+        """Whether a restore has ended well, once."""
+        return self._is_restored
+
+    # How a turn is taken ---------------------------------------------------------------------------------------------
+
+    def _check_call(self) -> None:
+        self._shared.turns.check_open()
+        if self._shared.unserviceable is not None:
+            raise self._shared.unserviceable.again()
+        refuse_inside(self)
+
+    async def _call(self, work: Work[T], *, needs_restore: bool = True) -> T:
+        """Take a turn for a public call, after the restore it may have to wait for."""
+        self._check_call()
+        deadline = asyncio.get_running_loop().time() + self._shared.patience
+        if needs_restore:
+            await self._settle(deadline)
+        elif self._restoring is not None:
+            await self._join(self._restoring, deadline)
+        return await self._take(Turn(deadline, returns_at_commit=is_delivering()), work)
+
+    async def _settle(self, deadline: float) -> None:
+        """Wait for a restore in flight; after none, or one that failed retryably, make one try, shared by all."""
+        if self._is_restored:
+            return None
+        if self._restoring is not None:
+            await self._join(self._restoring, deadline)
+        if not self._is_restored and (self._failure is None or self._failure.retryable):
+            if self._restoring is None:
+                self._restoring = Turn(deadline, returns_at_commit=is_delivering())
+                return await self._take(self._restoring, self._restore)
+            await self._join(self._restoring, deadline)
+        if not self._is_restored and self._failure is not None:
+            raise self._failure.again()
+        self._shared.turns.check_open()
+        return None
+
+    async def _join(self, turn: Turn[None], deadline: float) -> None:
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await turn.committed()
+        except TimeoutError:
+            late = ServerTimeoutError("the restore that this call waited for took until its deadline")
+        raise late
+
+    async def _take(self, turn: Turn[T], work: Work[T]) -> T:
+        self._shared.turns.check_open()
+        self._underway += 1
+        self._shared.turns.start(turn, partial(self._steps, work))
+        return await turn.outcome()
+
+    async def _steps(self, work: Work[T], turn: Turn[T]) -> None:
+        """A turn: lock, ask, keep, become, unlock, announce."""
+        lock = self._lock = self._lock or asyncio.Lock()
+        try:
+            async with lock:
+                turn.hold(self)
+                place = await self._locked(turn, work)
+        finally:
+            self._underway -= 1
+            if not self._underway:
+                self._lock = None
+            if turn is self._restoring:
+                self._restoring = None
+        turn.commit()
+        if place is not None:
+            await self._shared.announcer.deliver(place)
+
+    async def _locked(self, turn: Turn[T], work: Work[T]) -> "Place[Actor] | None":
+        try:
+            turn.result = await work(turn)
+        except MimiError as error:
+            turn.error = error
+        except asyncio.CancelledError:
+            turn.error = turn.cut_short()
+            if turn.error is None:
+                raise
+        self._note_failure(turn)
+        old, self._told = self._told, self._user
+        self._swing_gate()
+        state = UserUpdate(self._told, None, None) if self._is_restored else None
+        return self._shared.announcer.take_place(self, self._news(turn, old), state)
+
+    def _note_failure(self, turn: Turn[Any]) -> None:
+        error = turn.error
+        if isinstance(error, UnserviceableError) and self._shared.unserviceable is None:
+            self._shared.unserviceable = error
+            self._shared.on_unserviceable(error)
+        if turn is self._restoring and isinstance(error, MimiError):
+            turn.is_quiet = self._shared.keeps_trying is self and type(error) is type(self._failure)
+            self._failure = error
+
+    def _swing_gate(self) -> None:
+        """Let the gate follow the record."""
+        failure = self._shared.unserviceable or self._failure
+        if not self._shared.turns.is_open:
+            return
+        if failure is None:
+            if self._is_restored:
+                self.gate.open()
+        elif not (failure.retryable and self._shared.keeps_trying is self):
+            self.gate.shut(failure)
+
+    def _news(self, turn: Turn[Any], old: MimiUser | None) -> UserUpdate | None:
+        """What to announce of a turn: that the user changed, or that it failed."""
+        error = turn.note
+        if error is None and isinstance(turn.error, MimiError) and not isinstance(turn.error, _REFUSALS):
+            error = None if turn.is_quiet else turn.error
+        return UserUpdate(self._told, old, error) if error is not None or self._told != old else None
+
+    async def _restore(self, turn: Turn[None]) -> None:
+        """Become what the record says; the work of a restore."""
+        raise NotImplementedError

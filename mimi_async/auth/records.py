@@ -1,0 +1,284 @@
+"""The record says what to do: one place that follows it, for restores, creations, erasures and after a crash.
+
+Only a verdict of the server may change what is stored. Whatever else happens, the record stays as it is, and whoever
+comes next follows it again.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar, cast
+
+import attrs
+
+from .. import wire
+from ..errors import (
+    ConfigurationError,
+    ErasedAnonymousIdError,
+    MimiError,
+    ServerUnreachableError,
+    StoreConflictError,
+    StoreUnavailableError,
+    UnknownAnonymousIdError,
+    described,
+)
+from ..identity import AnonymousId, CreateKey
+from ..stores.base import DamagedIdentity, IdentityStore, StoredIdentity
+from .turns import Turn
+
+_T = TypeVar("_T")
+
+KnownId = Callable[[str], Awaitable[AnonymousId | None]]
+"""The partner's own account service: account → the id that it keeps, or None."""
+
+Send = Callable[[wire.Request], Awaitable[wire.Reply]]
+"""Carries a request to the server and brings the reply; raises a `ServerError` where there is none."""
+
+_MOST_CONFLICTS = 8
+
+
+@attrs.frozen
+class Found:
+    """What the record came to.
+
+    Attributes:
+        session: The user that is logged in, or None.
+        erased: Why there is none, where the user was erased.
+    """
+
+    session: wire.Session | None = None
+    erased: ErasedAnonymousIdError | None = None
+
+
+class RecordChangedError(StoreConflictError):
+    """Somebody else has changed the record meanwhile: follow what it says now.
+
+    Attributes:
+        record: What is stored now.
+    """
+
+    def __init__(self, record: StoredIdentity) -> None:
+        super().__init__("the record was changed by somebody else meanwhile; nothing was written over it: try again")
+        self.record = record
+
+
+async def _foreign(awaitable: Awaitable[_T], failure: type[MimiError], whose: str) -> _T:
+    """Await somebody else's code; what it raises becomes ours, without its text."""
+    try:
+        return await awaitable
+    except MimiError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a host's store, send and known_id may raise anything, and never "no user"
+        refused = failure(f"{whose} failed: {described(error)}; what is stored was kept")
+    raise refused
+
+
+@attrs.frozen
+class Records:
+    """Asks the store, the server and known_id on behalf of turns.
+
+    Attributes:
+        send: Carries requests.
+        store: Where the records are.
+        known_id: Asked whenever the store holds no id, or None.
+    """
+
+    send: Send
+    store: IdentityStore
+    known_id: KnownId | None
+
+    async def ask(self, turn: Turn[Any], request: wire.Request) -> wire.Reply:
+        """Ask the server."""
+        turn.doing = "asking the server"
+        return await _foreign(self.send(request), ServerUnreachableError, "send")
+
+    async def load(self, turn: Turn[Any], account: str) -> StoredIdentity | None:
+        """Read the record of an account."""
+        turn.doing = "asking the store"
+        return await _foreign(self.store.load(account), StoreUnavailableError, "the store")
+
+    async def replace(
+        self, turn: Turn[Any], account: str, expected: StoredIdentity | None, new: StoredIdentity
+    ) -> StoredIdentity:
+        """Write a record in place of the expected one; one that holds the same id in the same state is as good.
+
+        Raises:
+            StoreConflictError: Nothing is stored any more where a record was expected.
+        """
+        write = _foreign(self.store.replace(account, expected, new), StoreUnavailableError, "the store")
+        return _agreed(await turn.keep(write), new)
+
+    async def forget(self, turn: Turn[Any], account: str, expected: StoredIdentity | DamagedIdentity) -> None:
+        """Delete the expected record, or move a damaged one aside."""
+        write = _foreign(self.store.forget(account, expected), StoreUnavailableError, "the store")
+        found = await turn.keep(write)
+        if found is not None:
+            raise RecordChangedError(found)
+
+    async def log_in(self, turn: Turn[Any], anonymous_id: AnonymousId, user_id: str | None) -> wire.Session:
+        """Ask for a session of the user behind an id."""
+        reply = await self.ask(turn, wire.log_in(anonymous_id, deadline=turn.deadline))
+        return wire.read_session(reply, anonymous_id, user_id=user_id)
+
+    async def adopt(self, turn: Turn[Any], account: str, anonymous_id: AnonymousId) -> Found:
+        """Log in with an id that the host gives, and keep it in place of what is stored, once the server said yes.
+
+        A creation or an erasure that was begun is followed to its end first.
+
+        Raises:
+            MimiError: Whatever the store, known_id or the server came to; the record was kept.
+        """
+        record = await self.load(turn, account)
+        for _ in range(_MOST_CONFLICTS):
+            try:
+                if record is not None and record.state in ("pending", "erasing"):
+                    await self.follow(turn, account)
+                    record = await self.load(turn, account)
+                if record is not None and record.anonymous_id == anonymous_id:
+                    return await _Following(self, turn, account, create=False).step(record)
+                session = await self.log_in(turn, anonymous_id, None)
+                active = StoredIdentity.active(anonymous_id, session.user.id)
+                await self.replace(turn, account, record, active)
+                return Found(session)
+            except RecordChangedError as change:
+                record = change.record
+        raise _fickle()
+
+    async def follow(self, turn: Turn[Any], account: str, *, create: bool = False) -> Found:
+        """Do what the record of an account says, until there is a user or none.
+
+        Args:
+            turn: On whose behalf.
+            account: Whose record.
+            create: Make a user where there is none.
+
+        Raises:
+            UnknownAnonymousIdError: The server knows no user by the id, which was set aside.
+            StoreConflictError: The record was changed again and again, or is gone.
+            MimiError: Whatever the store, known_id or the server came to; the record was kept.
+        """
+        return await _Following(self, turn, account, create).to_the_end()
+
+
+def _fickle() -> StoreConflictError:
+    return StoreConflictError("the record was changed by others again and again: try again")
+
+
+def _agreed(found: StoredIdentity | None, new: StoredIdentity) -> StoredIdentity:
+    if found is None:
+        msg = "the record was removed by somebody else meanwhile; nothing was written in its place: try again"
+        raise StoreConflictError(msg)
+    same = found.state == new.state and found.secret == new.secret
+    if not same and found.revision != new.revision:
+        raise RecordChangedError(found)
+    return found
+
+
+@attrs.define
+class _Following:
+    """One walk along the record."""
+
+    records: Records
+    turn: Turn[Any]
+    account: str
+    create: bool
+    erased: ErasedAnonymousIdError | None = None
+    known: AnonymousId | None = None
+    is_known_asked: bool = False
+
+    async def to_the_end(self) -> Found:
+        record = await self.records.load(self.turn, self.account)
+        for _ in range(_MOST_CONFLICTS):
+            try:
+                return await self.step(record)
+            except RecordChangedError as change:
+                record = change.record
+        raise _fickle()
+
+    async def step(self, record: StoredIdentity | None) -> Found:
+        match record:
+            case None:
+                return await self.nothing_stored()
+            case StoredIdentity(secret=CreateKey() as key):
+                return await self.known_to_partner(record) or await self.replay(record, key)
+            case StoredIdentity(state="erasing", secret=AnonymousId() as anonymous_id):
+                return await self.erase(record, anonymous_id)
+            case StoredIdentity(secret=secret):
+                return await self.log_in(record, cast("AnonymousId", secret))
+
+    async def nothing_stored(self) -> Found:
+        found = await self.known_to_partner(None)
+        if found is not None or not self.create:
+            return found or Found(erased=self.erased)
+        claim = StoredIdentity.pending(CreateKey.fresh())
+        write = _foreign(self.records.store.claim(self.account, claim), StoreUnavailableError, "the store")
+        return await self.step(await self.turn.keep(write))
+
+    async def known_to_partner(self, record: StoredIdentity | None) -> Found | None:
+        """Log in with the id that the partner keeps, in place of nothing or of a creation that never ended."""
+        anonymous_id = await self.ask_known_id()
+        if anonymous_id is None:
+            return None
+        try:
+            session = await self.records.log_in(self.turn, anonymous_id, None)
+        except ErasedAnonymousIdError as erased:
+            self.erased, self.known = erased, None
+            return None
+        except UnknownAnonymousIdError:
+            rejected = StoredIdentity(state="rejected", secret=anonymous_id, user_id=None)
+            await self.records.replace(self.turn, self.account, record, rejected)
+            raise
+        active = StoredIdentity.active(anonymous_id, session.user.id)
+        await self.records.replace(self.turn, self.account, record, active)
+        return Found(session)
+
+    async def ask_known_id(self) -> AnonymousId | None:
+        if self.records.known_id is None or self.is_known_asked:
+            return self.known
+        self.turn.doing = "asking known_id"
+        self.known = await _foreign(self.records.known_id(self.account), StoreUnavailableError, "known_id")
+        if self.known is not None and not isinstance(self.known, AnonymousId):
+            msg = f"known_id returned a {type(self.known).__name__}: return AnonymousId(text), or None"
+            raise ConfigurationError(msg)
+        self.is_known_asked = True
+        return self.known
+
+    async def replay(self, record: StoredIdentity, key: CreateKey) -> Found:
+        reply = await self.records.ask(self.turn, wire.create_user(key, deadline=self.turn.deadline))
+        try:
+            session = wire.read_creation(reply)
+        except ErasedAnonymousIdError as erased:
+            return await self.gone(record, erased)
+        active = StoredIdentity.active(session.user.anonymous_id, session.user.id)
+        await self.records.replace(self.turn, self.account, record, active)
+        return Found(session)
+
+    async def log_in(self, record: StoredIdentity, anonymous_id: AnonymousId) -> Found:
+        try:
+            session = await self.records.log_in(self.turn, anonymous_id, record.user_id)
+        except ErasedAnonymousIdError as erased:
+            return await self.gone(record, erased)
+        except UnknownAnonymousIdError:
+            if record.state == "active":
+                await self.records.replace(self.turn, self.account, record, record.turned("rejected"))
+            raise
+        if record.state == "rejected":
+            active = StoredIdentity.active(anonymous_id, session.user.id)
+            await self.records.replace(self.turn, self.account, record, active)
+        return Found(session)
+
+    async def erase(self, record: StoredIdentity, anonymous_id: AnonymousId) -> Found:
+        """Finish a reset. An id that the server does not know is kept: it may be asked at the wrong server."""
+        try:
+            session = await self.records.log_in(self.turn, anonymous_id, record.user_id)
+            wire.read_erasure(
+                await self.records.ask(self.turn, wire.erase_user(session.token, deadline=self.turn.deadline))
+            )
+        except ErasedAnonymousIdError as erased:
+            return await self.gone(record, erased)
+        msg = f"the profile of {anonymous_id.masked} was erased by a reset: drop every copy of the id"
+        return await self.gone(record, ErasedAnonymousIdError(msg))
+
+    async def gone(self, record: StoredIdentity, erased: ErasedAnonymousIdError) -> Found:
+        """Forget a user that exists no more; the partner may know another one, or a new one may be asked for."""
+        await self.records.forget(self.turn, self.account, record)
+        self.erased = erased
+        return await self.nothing_stored() if self.create else Found(erased=erased)

@@ -1,0 +1,223 @@
+"""What the turns of a controller do, once they hold its lock."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from .. import wire
+from ..errors import (
+    AlreadyAuthenticatedError,
+    ConfigurationError,
+    ForciblyLoggedOutError,
+    MimiError,
+    NotAuthenticatedError,
+    StoreConflictError,
+    StoreCorruptError,
+    UnknownAnonymousIdError,
+)
+from ..identity import AccessToken, AnonymousId, MimiUser
+from ..stores.base import DamagedIdentity, StoredIdentity
+from .actor import Actor
+from .records import RecordChangedError
+from .turns import Turn
+
+_T = TypeVar("_T")
+
+_PUT_BACK_SECONDS = 5.0
+
+
+class Works(Actor):
+    """The works of one account: each runs inside a turn, changes the state and the record, and tells nobody.
+
+    A work that raises leaves user and record as they were, unless a verdict of the server or another process has
+    changed them: then the state says what is true now.
+    """
+
+    __slots__ = ()
+
+    # Becoming a user -------------------------------------------------------------------------------------------------
+
+    async def _restore(self, turn: Turn[None]) -> None:
+        if not self._is_restored:
+            await self._follow(turn)
+
+    async def _ensured(self, turn: Turn[MimiUser]) -> MimiUser:
+        if self._user is None:
+            await self._follow(turn, create=True)
+        return self._required_user()
+
+    async def _made(self, turn: Turn[MimiUser]) -> MimiUser:
+        if self._user is not None:
+            msg = f"there is a user already, {self._user.anonymous_id.masked}: log_out() first, or use ensure_user()"
+            raise AlreadyAuthenticatedError(msg)
+        return await self._ensured(turn)
+
+    async def _logged_in(self, anonymous_id: AnonymousId, turn: Turn[MimiUser]) -> MimiUser:
+        if self._user is not None and self._user.anonymous_id == anonymous_id:
+            await self._follow(turn)
+        if turn.note is None and (self._user is None or self._user.anonymous_id != anonymous_id):
+            found = await self._shared.records.adopt(turn, self.account, anonymous_id)
+            if found.session is not None or self._user is None:
+                self._become(found.session)
+            turn.note = found.erased
+        if turn.note is not None:
+            raise turn.note
+        return self._required_user()
+
+    # Being one -------------------------------------------------------------------------------------------------------
+
+    async def _reread(self, turn: Turn[MimiUser], make: Callable[[AccessToken], wire.Request]) -> MimiUser:
+        def read(reply: wire.Reply) -> MimiUser:
+            return wire.read_user(reply, self._required_user())
+
+        self._user = await self._as_user(turn, make, read)
+        return self._user
+
+    def _required_user(self) -> MimiUser:
+        if self._user is None:
+            msg = "there is no user yet: `await auth.ensure_user()` makes one"
+            raise NotAuthenticatedError(msg)
+        return self._user
+
+    async def _as_user(
+        self, turn: Turn[Any], make: Callable[[AccessToken], wire.Request], read: Callable[[wire.Reply], _T]
+    ) -> _T:
+        """Ask on behalf of the user; a rejected access token is renewed once, and the request replayed once."""
+        user = self._required_user()
+        if self._token is None or asyncio.get_running_loop().time() >= self._token_ends:
+            await self._renew(turn, user)
+        try:
+            return read(await self._shared.records.ask(turn, make(cast("AccessToken", self._token))))
+        except wire.TokenRejectedError:
+            pass
+        await self._renew(turn, user)
+        return read(await self._shared.records.ask(turn, make(cast("AccessToken", self._token))))
+
+    async def _renew(self, turn: Turn[Any], user: MimiUser) -> None:
+        """Log in anew by following the record: a verdict then counts, and so does what others have done to it."""
+        await self._follow(turn)
+        if self._user is None:
+            if turn.note is not None:
+                raise turn.note
+            msg = "another process has logged this account out"
+            raise NotAuthenticatedError(msg)
+        if self._user.anonymous_id != user.anonymous_id:
+            turn.is_quiet = True
+            msg = "another process has logged this account in as another user; nothing was done for that one: try again"
+            raise StoreConflictError(msg)
+
+    # Being one no more -----------------------------------------------------------------------------------------------
+
+    async def _logged_out(self, turn: Turn[None]) -> None:
+        if self._user is None:
+            return
+        record = await self._own_record(turn)
+        if record is not None:
+            await self._shared.records.forget(turn, self.account, record)
+        self._become(None)
+
+    async def _erased(self, turn: Turn[None]) -> None:
+        self._required_user()
+        records = self._shared.records
+        record = await self._own_record(turn)
+        if record is None:
+            self._become(None)
+            msg = "another process has logged this account out: log in again to erase the profile"
+            raise NotAuthenticatedError(msg)
+        erasing = await records.replace(turn, self.account, record, record.turned("erasing"))
+        verdict: UnknownAnonymousIdError | None = None
+        try:
+            found = await records.follow(turn, self.account)
+        except UnknownAnonymousIdError as error:
+            verdict = error
+        except MimiError as error:
+            await self._put_back(turn, erasing, record, error)
+            raise
+        except asyncio.CancelledError:
+            cut = turn.cut_short()
+            if cut is None:
+                raise
+            await self._put_back(turn, erasing, record, cut)
+            raise cut from None
+        if verdict is not None:
+            await records.replace(turn, self.account, erasing, record.turned("rejected"))
+            raise self._forced_out(verdict)
+        self._become(found.session)
+        turn.note = found.erased
+
+    async def _put_back(
+        self, turn: Turn[None], erasing: StoredIdentity, record: StoredIdentity, failure: MimiError
+    ) -> None:
+        """Make a reset that failed undone. If that fails too, the record decides: the next call follows it."""
+        try:
+            async with asyncio.timeout(_PUT_BACK_SECONDS):
+                await self._shared.records.replace(turn, self.account, erasing, record.turned("active"))
+        except (MimiError, TimeoutError):
+            self._user = self._token = None
+            self._is_restored, self._failure = False, failure
+
+    async def _started_over(self, turn: Turn[AnonymousId | None]) -> AnonymousId | None:
+        records = self._shared.records
+        record: StoredIdentity | DamagedIdentity | None
+        try:
+            record = await records.load(turn, self.account)
+        except StoreCorruptError as error:
+            if error.revision is None:
+                raise
+            record = DamagedIdentity(error.revision)
+        is_verdict = self._failure is not None and not self._failure.retryable
+        match record:
+            case DamagedIdentity() | StoredIdentity(state="rejected"):
+                await records.forget(turn, self.account, record)
+            case StoredIdentity(state="erasing") if is_verdict:
+                await records.forget(turn, self.account, record)
+            case None if is_verdict or (self._is_restored and self._user is None):
+                pass
+            case _:
+                msg = "the record is neither rejected nor damaged: nothing was set down; use log_out() or reset()"
+                raise ConfigurationError(msg)
+        self._become(None)
+        return record.anonymous_id if isinstance(record, StoredIdentity) else None
+
+    async def _own_record(self, turn: Turn[None]) -> StoredIdentity | None:
+        """Return the record if it is the current user's; else become what it says, and let the caller decide again."""
+        record = await self._shared.records.load(turn, self.account)
+        if record is None or record.anonymous_id == self._required_user().anonymous_id:
+            return record
+        await self._follow(turn)
+        turn.is_quiet = True
+        raise RecordChangedError(record)
+
+    # What they have in common ----------------------------------------------------------------------------------------
+
+    async def _follow(self, turn: Turn[Any], *, create: bool = False) -> None:
+        """Become what the record says."""
+        try:
+            found = await self._shared.records.follow(turn, self.account, create=create)
+        except UnknownAnonymousIdError as error:
+            verdict = self._failure = error
+            if self._user is None:
+                raise
+        except StoreCorruptError as error:
+            if self._user is None:
+                self._failure = error
+            raise
+        else:
+            self._become(found.session)
+            turn.note = found.erased if found.session is None else None
+            return
+        raise self._forced_out(verdict)
+
+    def _forced_out(self, verdict: MimiError) -> ForciblyLoggedOutError:
+        user, self._user, self._token = cast("MimiUser", self._user), None, None
+        self._failure = verdict
+        msg = f"the server no longer knows {user.anonymous_id.masked}: logged out; the id was set aside, keep your copy"
+        return ForciblyLoggedOutError(msg, request_id=verdict.request_id)
+
+    def _become(self, session: wire.Session | None) -> None:
+        self._is_restored, self._failure = True, None
+        if session is None:
+            self._user = self._token = None
+        else:
+            self._user, self._token = session.user, session.token
+            self._token_ends = asyncio.get_running_loop().time() + session.expires_in

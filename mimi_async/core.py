@@ -1,0 +1,295 @@
+"""The core: it owns whatever must be closed, the controllers of all accounts, and the door to the views."""
+
+import functools
+import logging
+import weakref
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar, overload
+
+import aiohttp
+from blinker import Signal
+
+from . import startup
+from .auth.actor import Shared
+from .auth.controller import AuthController
+from .auth.delivery import Receiver, tell_each
+from .auth.records import KnownId, Records, Send
+from .auth.signals import Announcer, Subscription
+from .auth.turns import Turns
+from .errors import ConfigurationError, MimiError, NotStartedError, UnserviceableError, described
+from .gate import Gate
+from .identity import ClientCredentials, checked_account
+from .stores.base import IdentityStore
+from .transport import Transport
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+_P = ParamSpec("_P")
+
+View = Callable[[AuthController], Awaitable[_T]]
+"""What is shown to a person: any `async def view(auth)`. It runs only behind the gate."""
+
+
+class MimiCore:
+    """Gives each account of a partner one anonymous Mimi user, and lets views run once it is restored.
+
+    `async with core:` opens the transport and the store, restores `core.auth` and opens its gate; leaving shuts all
+    gates, waits for what is under way and closes the store and the transport. It belongs to one event loop and has one
+    life. Nothing is opened by the constructor.
+
+    Args:
+        credentials: Of the product. None only with `send`.
+        server: The address of the identity server: https, or http for loopback.
+        store: Where ids are kept. The core enters and leaves it. A host that keeps the id itself, as in the guide, says
+            `MemoryStore()`.
+        account: The app's own account, restored at the start; None in a service: nothing is restored then.
+        known_id: The partner's own account service, `async (account) -> AnonymousId | None`, asked whenever the store
+            holds no id: on a second product, after a reinstall.
+        session: A session of the host's, of which only the connector is used; it is never closed here.
+        send: `async (wire.Request) -> wire.Reply`, instead of `server` and `session`: the way to another backend.
+        on_restore_failure: "raise": a start that can't restore fails with a `StartupError`, save after a verdict about
+            the record, which leaves the gate shut. "keep_trying": entering returns at once, and views wait until a
+            restore has ended well, or with a verdict.
+        keep: How many controllers that nobody holds stay restored.
+
+    Attributes:
+        unserviceable: Told `(core, *, error)` when the server no longer supports this version of the SDK.
+
+    Raises:
+        ConfigurationError: A setting can't work; the message says what to change.
+    """
+
+    def __init__(
+        self,
+        credentials: ClientCredentials | None = None,
+        *,
+        server: str | None = None,
+        store: IdentityStore,
+        account: str | None = "default",
+        known_id: KnownId | None = None,
+        session: aiohttp.ClientSession | None = None,
+        send: Send | None = None,
+        on_restore_failure: Literal["raise", "keep_trying"] = "raise",
+        keep: int = 10_000,
+    ) -> None:
+        self.account = account if account is None else checked_account(account)
+        self.unserviceable = Signal()
+        _check_settings(store, on_restore_failure, keep)
+        self._store = store
+        self._keep = keep
+        self._transport = _transport(credentials, server, session) if send is None else None
+        if send is not None and (server is not None or session is not None):
+            msg = "give either send, or server and session: send replaces both"
+            raise ConfigurationError(msg)
+        self._turns = Turns()
+        self._announcer: Announcer[Any] = Announcer(self._turns.own)
+        self._shared = Shared(
+            records=Records(self._transport.send if self._transport else send, store, known_id),  # type: ignore[arg-type]  # one of the two is there
+            turns=self._turns,
+            announcer=self._announcer,
+            on_unserviceable=self._close_for_good,
+        )
+        self._own = None if account is None else AuthController(account, self._shared)
+        if on_restore_failure == "keep_trying":
+            self._shared.keeps_trying = self._own
+        self._idle: OrderedDict[str, AuthController] = OrderedDict()
+        self._held: weakref.WeakValueDictionary[str, AuthController] = weakref.WeakValueDictionary()
+        self._front = Gate()
+        self._is_used = False
+        self._stack = AsyncExitStack()
+
+    # The life of the core --------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        """Start.
+
+        Raises:
+            StartupError: A phase has failed; what was opened is closed again. `.phase` and `.__cause__` say more.
+            ConfigurationError: It was entered before.
+        """
+        if self._is_used:
+            msg = "a core has one life: make a new MimiCore to start again"
+            raise ConfigurationError(msg)
+        self._is_used = True
+        try:
+            async with AsyncExitStack() as stack:
+                await self._start(stack)
+                self._stack = stack.pop_all()
+        except MimiError as error:
+            self._shut_all(error)
+            raise
+        except BaseException:
+            self._shut_all(NotStartedError("the start of the core was cut off"))
+            raise
+        self._front.open()
+        return self
+
+    async def _start(self, stack: AsyncExitStack) -> None:
+        await startup.open_parts(stack, self._transport, self._store, self._turns)
+        if self._own is not None and self._shared.keeps_trying is self._own:
+            stack.callback(self._turns.own(startup.keep_restoring(self._own)).cancel)
+        elif self._own is not None:
+            await startup.restore(self._own)
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Leave. What fails is logged, not raised: the error of the body wins."""
+        self._shut_all(NotStartedError("the core was left"))
+        try:
+            await self._stack.aclose()
+        except Exception as error:  # noqa: BLE001 - leaving must neither hide the body's error nor fail where all is kept
+            _log.error("something did not close when the core was left: %s", described(error))
+        finally:
+            self._announcer.close()
+
+    def _shut_all(self, cause: MimiError) -> None:
+        self._turns.is_open = False
+        self._front.shut(cause)
+        self._shut_gates(cause)
+
+    def _shut_gates(self, cause: MimiError) -> None:
+        for auth in (*self._idle.values(), *self._held.values(), *([self._own] if self._own else [])):
+            auth.gate.shut(cause)
+
+    def _close_for_good(self, error: UnserviceableError) -> None:
+        self._shut_gates(error)
+        self._turns.own(self._tell_unserviceable(error))
+
+    async def _tell_unserviceable(self, error: UnserviceableError) -> None:
+        tell_each(self.unserviceable, self, error=error)
+
+    # Accounts --------------------------------------------------------------------------------------------------------
+
+    @property
+    def auth(self) -> AuthController:
+        """The controller of the app's own account.
+
+        Raises:
+            ConfigurationError: This core has none: `account=None`.
+        """
+        if self._own is None:
+            msg = "this core has no account of its own (account=None): use `await core.auth_for(account)`"
+            raise ConfigurationError(msg)
+        return self._own
+
+    async def auth_for(self, account: str) -> AuthController:
+        """Return the restored controller of an account of the partner.
+
+        Restores on first use, once for all who ask at the same time. There is never more than one controller for an
+        account while somebody holds it.
+
+        Raises:
+            InvalidInputError: The account is no text of 1 to 200 characters.
+            MimiError: Why the restore has failed.
+        """
+        auth = self._controller(checked_account(account))
+        await auth.restore()
+        return auth
+
+    def _controller(self, account: str) -> AuthController:
+        if self._own is not None and account == self.account:
+            return self._own
+        auth = self._idle.get(account)
+        if auth is None:
+            auth = self._idle[account] = self._held.get(account) or AuthController(account, self._shared)
+            if len(self._idle) > self._keep:
+                oldest, dropped = self._idle.popitem(last=False)
+                self._held[oldest] = dropped
+        else:
+            self._idle.move_to_end(account)
+        return auth
+
+    # Telling ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def user_updated(self) -> Signal:
+        """Told `(controller, *, current, old, error)` for every account; receivers are held weakly, as blinker does."""
+        return self._announcer.user_updated
+
+    @property
+    def observer_failed(self) -> Signal:
+        """Told `(controller, *, receiver, error)` when a receiver has raised, hung or blocked."""
+        return self._announcer.observer_failed
+
+    def observe(self, receiver: Receiver) -> Subscription:
+        """Tell a receiver the updates of every account, until the subscription is closed.
+
+        As `AuthController.observe`; may be called before the start, so that nothing is missed.
+        """
+        return self._announcer.observe_all(receiver)
+
+    # Views -----------------------------------------------------------------------------------------------------------
+
+    async def present(self, view: View[_T], *, account: str | None = None) -> _T:
+        """Run a view once its account is restored, and return what it returns.
+
+        Waits for the start of the core and for a restore in flight. After a restore that failed retryably, makes one
+        fresh try, shared by all who wait. Neither cancels the view when the core is left, nor awaits it.
+
+        Args:
+            view: Any `async def view(auth)`, or a `Profile`, …
+            account: Whose; None means the app's own.
+
+        Raises:
+            ViewsClosedError: The gate is shut; `.__cause__` says why.
+            ConfigurationError: There is no account of the app's own, or it is called from within its own restore.
+        """
+        auth = self._own if account is None else self._idle.get(account)
+        if auth is None or not auth.gate.is_open:
+            auth = await self._admitted(account)
+        return await view(auth)
+
+    async def _admitted(self, account: str | None) -> AuthController:
+        auth = self.auth if account is None else None
+        name = None if account is None else checked_account(account)
+        await self._front.passed()
+        auth = auth or self._controller(name or "")
+        await auth.admit()
+        return auth
+
+    @overload
+    def view(
+        self, function: Callable[Concatenate[AuthController, _P], Awaitable[_T]], /
+    ) -> Callable[_P, Awaitable[_T]]: ...
+
+    @overload
+    def view(
+        self, /, *, account: str | None = None
+    ) -> Callable[[Callable[Concatenate[AuthController, _P], Awaitable[_T]]], Callable[_P, Awaitable[_T]]]: ...
+
+    def view(self, function: Callable[..., Awaitable[Any]] | None = None, /, *, account: str | None = None) -> Any:
+        """Make a view of a coroutine function, `@core.view` or `@core.view(account=…)`: each call is presented.
+
+        The function gets the controller first, then the arguments of the call. `present` says what it raises.
+        """
+
+        def decorate(function: Callable[..., Awaitable[_T]]) -> Callable[..., Awaitable[_T]]:
+            @functools.wraps(function)
+            async def presented(*args: Any, **kwargs: Any) -> _T:
+                return await self.present(lambda auth: function(auth, *args, **kwargs), account=account)
+
+            return presented
+
+        return decorate if function is None else decorate(function)
+
+
+def _check_settings(store: object, on_restore_failure: str, keep: object) -> None:
+    if not isinstance(store, IdentityStore):
+        msg = "store must be an IdentityStore: SQLiteStore(path), or MemoryStore() for a host that keeps the id itself"
+        raise ConfigurationError(msg)
+    if on_restore_failure not in ("raise", "keep_trying"):
+        msg = "on_restore_failure is 'raise' or 'keep_trying'"
+        raise ConfigurationError(msg)
+    if not isinstance(keep, int) or keep < 0:
+        msg = "keep is how many idle controllers stay restored: a whole number, 0 or more"
+        raise ConfigurationError(msg)
+
+
+def _transport(
+    credentials: ClientCredentials | None, server: str | None, session: aiohttp.ClientSession | None
+) -> Transport:
+    if server is None or credentials is None:
+        msg = "name the identity server and the client credentials: MimiCore(ClientCredentials(…), server='https://…')"
+        raise ConfigurationError(msg)
+    return Transport(server, credentials, session=session)

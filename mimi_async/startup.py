@@ -1,0 +1,78 @@
+"""The start-up, as a sequence: transport, store, restore. An error names its phase."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import Any, TypeVar
+
+import tenacity
+
+from .auth.controller import AuthController
+from .auth.turns import Turns
+from .errors import MimiError, Phase, StartupError, StoreCorruptError, UnknownAnonymousIdError
+from .stores.base import IdentityStore
+
+_T = TypeVar("_T")
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+async def open_parts(
+    stack: AsyncExitStack, transport: AbstractAsyncContextManager[Any] | None, store: IdentityStore, turns: Turns
+) -> None:
+    """Open what a core needs, in this order; the stack closes it in the other.
+
+    Raises:
+        StartupError: The phase "transport" or "store" has failed.
+    """
+    if transport is not None:
+        await _phase("transport", stack.enter_async_context(transport))
+    await _phase("store", stack.enter_async_context(store))
+    turns.open()
+    stack.push_async_callback(turns.close)
+
+
+async def restore(auth: AuthController) -> None:
+    """Restore the app's own account. A verdict about its record is no failed start: its gate is shut, and tells why.
+
+    Raises:
+        StartupError: The phase "restore" has failed.
+    """
+    try:
+        await auth.restore()
+    except UnknownAnonymousIdError:
+        return
+    except StoreCorruptError as error:
+        if error.revision is None:
+            raise _failed(error, phase="restore") from error
+    except MimiError as error:
+        raise _failed(error, phase="restore") from error
+
+
+async def keep_restoring(auth: AuthController, *, sleep: Sleep = asyncio.sleep) -> None:
+    """Restore until it ends well, or with a verdict; the gate tells which."""
+    try:
+        await tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception(_may_pass),
+            wait=tenacity.wait_random_exponential(multiplier=0.5, max=30),
+            stop=tenacity.stop_never,
+            sleep=sleep,
+            reraise=True,
+        )(auth.restore)
+    except MimiError:
+        return
+
+
+def _may_pass(error: BaseException) -> bool:
+    return isinstance(error, MimiError) and error.retryable
+
+
+async def _phase(phase: Phase, step: Awaitable[_T]) -> _T:
+    try:
+        return await step
+    except MimiError as error:
+        raise _failed(error, phase=phase) from error
+
+
+def _failed(error: MimiError, *, phase: Phase) -> StartupError:
+    return StartupError(f"the core could not start ({phase}): {error}", phase=phase)
