@@ -127,6 +127,7 @@ class Actor:
             await self._join(self._restoring, deadline)
         if not self._is_restored and (self._failure is None or self._failure.retryable):
             if self._restoring is None:
+                self._shared.turns.check_open()
                 self._restoring = Turn(deadline, returns_at_commit=is_delivering())
                 return await self._take(self._restoring, self._restore)
             await self._join(self._restoring, deadline)

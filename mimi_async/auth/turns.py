@@ -61,7 +61,7 @@ class Turn(Generic[T]):
         self.returns_at_commit = returns_at_commit
         self.note: MimiError | None = None
         self.is_quiet = False
-        self._outer = _inside.get()
+        self._outer = _holding(_inside.get())
         self._cut: MimiError | None = None
         self._leaving = False
         self._watchers: list[asyncio.Future[None]] | None = None
@@ -189,6 +189,18 @@ class Turn(Generic[T]):
         """Tell whether this turn, or the one it was called from, holds the lock of `holder`."""
         return self.holder is holder or (self._outer is not None and self._outer.is_inside(holder))
 
+    @property
+    def outer(self) -> "Turn[Any] | None":
+        """The turn that it was called from."""
+        return self._outer
+
+
+def _holding(turn: Turn[Any] | None) -> Turn[Any] | None:
+    """The nearest turn outwards that holds a lock; those that have ended are let go."""
+    while turn is not None and turn.holder is None:
+        turn = turn.outer
+    return turn
+
 
 def refuse_inside(holder: object) -> None:
     """Refuse a call that would wait for the turn it is made from.
@@ -242,7 +254,7 @@ class Turns:
         task.add_done_callback(self._ended)
 
     def own(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-        """Run other work as a task of the core's: when the core is left, it is awaited for the grace, then cancelled."""
+        """Run other work as a task of the core's: when the core is left, it gets the grace, then it is cancelled."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)

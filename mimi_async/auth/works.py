@@ -165,7 +165,7 @@ class Works(Actor):
             if error.revision is None:
                 raise
             record = DamagedIdentity(error.revision)
-        is_verdict = self._failure is not None and not self._failure.retryable
+        is_verdict = isinstance(self._failure, (UnknownAnonymousIdError, StoreCorruptError))
         match record:
             case DamagedIdentity() | StoredIdentity(state="rejected"):
                 await records.forget(turn, self.account, record)
