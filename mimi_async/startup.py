@@ -9,10 +9,12 @@ import tenacity
 
 from .auth.controller import AuthController
 from .auth.turns import Turns
-from .errors import MimiError, Phase, StartupError, StoreCorruptError, UnknownAnonymousIdError
+from .errors import MimiError, Phase, StartupError, StoreCorruptError, StoreUnavailableError, UnknownAnonymousIdError
 from .stores.base import IdentityStore
 
 _T = TypeVar("_T")
+
+_PHASE_SECONDS = 30.0
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -69,9 +71,13 @@ def _may_pass(error: BaseException) -> bool:
 
 async def _phase(phase: Phase, step: Awaitable[_T]) -> _T:
     try:
-        return await step
+        async with asyncio.timeout(_PHASE_SECONDS):
+            return await step
     except MimiError as error:
         raise _failed(error, phase=phase) from error
+    except TimeoutError:
+        late = StoreUnavailableError(f"the {phase} did not open within {_PHASE_SECONDS:g} s")
+    raise _failed(late, phase=phase) from late
 
 
 def _failed(error: MimiError, *, phase: Phase) -> StartupError:
