@@ -7,6 +7,9 @@ SESSIONS: Final = "/v1/sessions"
 USER: Final = "/v1/user"
 EXPORT: Final = "/v1/user/export"
 HEARING_TESTS: Final = "/v1/user/hearing-tests"
+HEALTH: Final = "/healthz"
+READINESS: Final = "/readyz"
+OPENAPI: Final = "/openapi.json"
 
 EXCHANGE: Final = "Mimi-Exchange"
 """A nonce for each attempt, echoed by the server: a reply without it belongs to somebody else."""
@@ -15,6 +18,9 @@ REQUEST_ID: Final = "X-Request-ID"
 """One for each call, echoed, for logs."""
 
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
+
+IDEMPOTENCY_KEY_SHAPE: Final = "^[0-9A-Za-z_-]{32,128}$"
+"""A user's id is derived from the key of its creation: a key that could be guessed would give the id away."""
 
 PROBLEM_JSON: Final = "application/problem+json"
 """The media type of every error (RFC 9457)."""

@@ -89,6 +89,12 @@ class ExportMessage(Struct, frozen=True, kw_only=True):
     hearing_tests: list[HearingTest]
 
 
+class Status(Struct, frozen=True, kw_only=True):
+    """How the server is."""
+
+    status: str
+
+
 class NewUser(Struct, frozen=True, forbid_unknown_fields=True):
     """The body of a creation: nothing can be said about who it is."""
 

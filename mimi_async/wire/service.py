@@ -23,6 +23,7 @@ from .messages import (
     Problem,
     Reader,
     SessionMessage,
+    Status,
     UnreadableError,
     User,
     UserPatch,
@@ -106,12 +107,12 @@ def read_new_test(body: bytes) -> HearingTestResult:
         RefusedBodyError: A field is missing, unknown or invalid.
     """
     message = _read(_read_new_test, body)
-    return HearingTestResult(
-        taken_at=message.taken_at,
-        calibrated=message.calibrated,
-        left=audiogram_of(message.left),
-        right=audiogram_of(message.right),
-    )
+    left, right = audiogram_of(message.left), audiogram_of(message.right)
+    try:
+        return HearingTestResult(taken_at=message.taken_at, calibrated=message.calibrated, left=left, right=right)
+    except OverflowError:
+        refused = RefusedBodyError(422, "the moment at $.taken_at is before the year 1 or after 9999 in UTC")
+    raise refused
 
 
 def write_session(profile: Profile, token: AccessToken, expires_in: float) -> bytes:
@@ -144,6 +145,11 @@ def write_export(profile: Profile, created_at: dt.datetime, results: Sequence[He
     """Write everything that is held about a user."""
     tests = [_test(result) for result in results]
     return encode(ExportMessage(user=_user(profile), created_at=created_at, hearing_tests=tests))
+
+
+def write_status(status: str) -> bytes:
+    """Write how the server is."""
+    return encode(Status(status=status))
 
 
 def write_problem(status: int, title: str, *, name: str | None = None, detail: str = "", request_id: str) -> bytes:

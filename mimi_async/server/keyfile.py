@@ -1,0 +1,103 @@
+"""Where the keys come from: the environment, or a private file beside the embedded database."""
+
+import os
+import secrets
+import stat
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from ..errors import ConfigurationError
+from .keys import KEY_BYTES, Keys
+
+NAMES: Final = ("MIMI_ID_KEY", "MIMI_PEPPER", "MIMI_TOKEN_KEY")
+"""The variables, in the environment and in the file. Each holds 32 bytes or more in hex digits.
+
+MIMI_TOKEN_KEY may hold several, separated by commas: the first signs, all verify, so that it can be rotated.
+"""
+
+_PREAMBLE = """\
+# The keys of a mimi_async identity server. Keep a copy in a safe place, apart from the database:
+# without MIMI_ID_KEY and MIMI_PEPPER every anonymousId is unknown for ever.
+"""
+
+
+def from_environment(environ: Mapping[str, str]) -> Keys | None:
+    """Return the keys that the environment names, None where it names none.
+
+    Raises:
+        ConfigurationError: It names some of them only, or one that is no key.
+    """
+    missing = [name for name in NAMES if not environ.get(name)]
+    if len(missing) == len(NAMES):
+        return None
+    if missing:
+        msg = f"set {' and '.join(missing)} too: the keys of the server come all from the environment, or none"
+        raise ConfigurationError(msg)
+    return _keys({name: environ[name] for name in NAMES}, "the environment")
+
+
+def from_file(path: Path) -> Keys | None:
+    """Return the keys of a file, None where there is no such file.
+
+    Raises:
+        ConfigurationError: The file is not private, or it can't be read.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        msg = f"the key file {path} can't be opened: {error.strerror}"
+        raise ConfigurationError(msg) from None
+    with os.fdopen(descriptor, encoding="ascii", errors="replace") as file:
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid() or facts.st_mode & 0o077:
+            msg = f"the key file {path} must be a file of your own that nobody else may read: `chmod 600 {path}`"
+            raise ConfigurationError(msg)
+        lines = (line.strip().partition("=") for line in file if not line.startswith("#"))
+        return _keys({name: value for name, _, value in lines}, f"the key file {path}")
+
+
+def make_file(path: Path) -> None:
+    """Write new keys into a file of mode 0600, whole or not at all. One that another process made first is kept.
+
+    Raises:
+        ConfigurationError: It can't be written.
+    """
+    text = _PREAMBLE + "".join(f"{name}={secrets.token_hex(KEY_BYTES)}\n" for name in NAMES)
+    building = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        _write(building, path, text)
+    except OSError as error:
+        msg = f"the key file {path} can't be written: {error.strerror}"
+        raise ConfigurationError(msg) from None
+    finally:
+        building.unlink(missing_ok=True)
+
+
+def _write(building: Path, path: Path, text: str) -> None:
+    descriptor = os.open(building, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(descriptor)
+    with suppress(FileExistsError):  # another process was first: its keys are the keys
+        os.link(building, path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _keys(texts: Mapping[str, str], source: str) -> Keys:
+    try:
+        id_key, pepper = (bytes.fromhex(texts[name]) for name in NAMES[:2])
+        token_keys = tuple(bytes.fromhex(text) for text in texts[NAMES[2]].split(","))
+    except (KeyError, ValueError):
+        msg = f"{source} must set each of {', '.join(NAMES)} to {KEY_BYTES} bytes or more in hex digits"
+    else:
+        return Keys(id_key=id_key, pepper=pepper, token_keys=token_keys)
+    raise ConfigurationError(msg)

@@ -1,0 +1,253 @@
+"""Users in a SQLite file."""
+# ruff: noqa: D102 - `UserBook` says what each verb does
+
+import datetime as dt
+import hmac
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from ..hearing.results import FREQUENCIES, Audiogram, HearingTestResult
+from ..sqlite import Database
+from ..wire.service import Profile
+from . import schema
+from .users import DEV_CLIENT, PAGE, Caller, Candidate, Export, Member, Page, Refusal, Submission
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MICROSECOND = dt.timedelta(microseconds=1)
+_EAR = 6
+
+_Row = tuple[Any, ...]
+
+
+class SQLiteUserBook:
+    """The `UserBook` of one machine: one file, for any number of processes.
+
+    Args:
+        path: The file; made with mode 0600 in a folder made with 0700.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._database = Database(path, schema.SCHEMA)
+
+    async def open(self) -> None:
+        await self._database.open()
+
+    async def close(self) -> None:
+        await self._database.close()
+
+    async def ping(self) -> None:
+        await self._database.read(lambda connection: connection.execute("SELECT 1 FROM clients LIMIT 1").fetchone())
+
+    async def check_values(self) -> Mapping[str, bytes]:
+        return await self._database.read(_check_values)
+
+    async def keep_check_values(self, values: Mapping[str, bytes]) -> Mapping[str, bytes]:
+        def keep(connection: sqlite3.Connection) -> Mapping[str, bytes]:
+            connection.executemany("INSERT OR IGNORE INTO key_checks VALUES (?, ?)", values.items())
+            return _check_values(connection)
+
+        return await self._database.write(keep)
+
+    async def clients(self) -> Sequence[str]:
+        select = "SELECT client_id FROM clients ORDER BY client_id"
+        return await self._database.read(lambda connection: [row[0] for row in connection.execute(select)])
+
+    async def add_first_client(self, partner: str, client_id: str, secret_digest: bytes) -> None:
+        insert = "INSERT INTO clients SELECT ?, ?, ? WHERE NOT EXISTS (SELECT * FROM clients)"
+        await self._database.write(lambda connection: _do(connection, insert, client_id, partner, secret_digest))
+
+    async def add_client(self, partner: str, client_id: str, secret_digest: bytes) -> bool:
+        return await self._database.write(
+            lambda connection: insert_client(connection, partner, client_id, secret_digest)
+        )
+
+    async def create(self, caller: Caller, candidate: Candidate, *, may_make: bool) -> Member | Refusal:
+        def create(connection: sqlite3.Connection) -> Member | Refusal:
+            partner = _partner(connection, caller)
+            if partner is None:
+                return Refusal.CREDENTIALS
+            if may_make and _do(connection, schema.MAKE_USER, *_new_row(candidate, partner)):
+                return Member(partner, Profile(id=candidate.user_id), is_new=True)
+            row = connection.execute(schema.USER_BY_CREATION, (candidate.create_digest, partner)).fetchone()
+            return Refusal.LIMITED if row is None else _member(row, partner)
+
+        return await self._database.write(create)
+
+    async def find(self, caller: Caller, id_digest: bytes) -> Member | Refusal:
+        def find(connection: sqlite3.Connection) -> Member | Refusal:
+            partner = _partner(connection, caller)
+            if partner is None:
+                return Refusal.CREDENTIALS
+            row = connection.execute(schema.USER_BY_ID, (id_digest, partner)).fetchone()
+            return Refusal.UNKNOWN if row is None else _member(row, partner)
+
+        return await self._database.read(find)
+
+    async def read(self, user_id: str) -> Profile | Refusal:
+        return await self._database.read(lambda connection: _user(connection, user_id))
+
+    async def change(self, user_id: str, changes: Mapping[str, Any]) -> Profile | Refusal:
+        def change(connection: sqlite3.Connection) -> Profile | Refusal:
+            for column, update in schema.UPDATES.items():
+                if column in changes:
+                    _do(connection, update, changes[column], user_id)
+            return _user(connection, user_id)
+
+        return await self._database.write(change)
+
+    async def erase(self, user_id: str) -> Refusal | None:
+        def erase(connection: sqlite3.Connection) -> Refusal | None:
+            _do(connection, schema.ERASE_TESTS, user_id)
+            return None if _do(connection, schema.ERASE_USER, user_id) else Refusal.TOKEN
+
+        refusal = await self._database.write(erase)
+        await self._database.read(_empty_log)
+        return refusal
+
+    async def export(self, user_id: str) -> Export | Refusal:
+        def export(connection: sqlite3.Connection) -> Export | Refusal:
+            with _snapshot(connection):
+                row = connection.execute(schema.USER, (user_id,)).fetchone()
+                tests = connection.execute(schema.ALL_TESTS, (user_id,)).fetchall()
+            if row is None:
+                return Refusal.TOKEN
+            return Export(_profile(row), _moment(row[1]), [_test(test) for test in tests])
+
+        return await self._database.read(export)
+
+    async def add_test(self, user_id: str, key_digest: bytes, test: HearingTestResult) -> Submission | Refusal:
+        row = _test_row(user_id, key_digest, test)
+
+        def add(connection: sqlite3.Connection) -> Submission | Refusal:
+            if connection.execute(schema.IS_USER, (user_id,)).fetchone() is None:
+                return Refusal.TOKEN
+            if _do(connection, schema.ADD_TEST, *row):
+                return Submission(test, is_new=True)
+            known = connection.execute(schema.TEST_BY_KEY, (user_id, key_digest)).fetchone()
+            return Submission(_test(known), is_new=False)
+
+        return await self._database.write(add)
+
+    async def tests(self, user_id: str, cursor: str | None) -> Page | Refusal:
+        def tests(connection: sqlite3.Connection) -> Page | Refusal:
+            with _snapshot(connection):
+                return _page(connection, user_id, cursor)
+
+        return await self._database.read(tests)
+
+    async def count(self) -> int:
+        return await self._database.read(count_users)
+
+
+def insert_client(connection: sqlite3.Connection, partner: str, client_id: str, secret_digest: bytes) -> bool:
+    """Do the work of `UserBook.add_client` in a transaction of the caller's."""
+    insert = "INSERT INTO clients VALUES (?, ?, ?) ON CONFLICT (client_id) DO NOTHING"
+    added = _do(connection, insert, client_id, partner, secret_digest)
+    if added:
+        _do(connection, "DELETE FROM clients WHERE client_id = ?", DEV_CLIENT.client_id)
+    return added
+
+
+def count_users(connection: sqlite3.Connection) -> int:
+    """Return how many users there are; those that were erased are none."""
+    return int(connection.execute("SELECT count(user_id) FROM users").fetchone()[0])
+
+
+def _do(connection: sqlite3.Connection, statement: str, *values: object) -> bool:
+    """Run a statement; tell whether it changed a row."""
+    return connection.execute(statement, values).rowcount > 0
+
+
+def _check_values(connection: sqlite3.Connection) -> dict[str, bytes]:
+    return dict(connection.execute("SELECT name, value FROM key_checks").fetchall())
+
+
+def _partner(connection: sqlite3.Connection, caller: Caller) -> str | None:
+    row = connection.execute(schema.PARTNER_OF, (caller.client_id,)).fetchone()
+    if row is None or not hmac.compare_digest(row[1], caller.secret_digest):
+        return None
+    return str(row[0])
+
+
+def _new_row(candidate: Candidate, partner: str) -> _Row:
+    created_at = (candidate.created_at - _EPOCH) // _MICROSECOND
+    return partner, candidate.create_digest, candidate.id_digest(partner), candidate.user_id, created_at
+
+
+def _user(connection: sqlite3.Connection, user_id: str) -> Profile | Refusal:
+    row = connection.execute(schema.USER, (user_id,)).fetchone()
+    return Refusal.TOKEN if row is None else _profile(row)
+
+
+def _member(row: _Row, partner: str) -> Member | Refusal:
+    return Refusal.ERASED if row[0] is None else Member(partner, _profile(row))
+
+
+def _profile(row: _Row) -> Profile:
+    user_id, _, year_of_birth, sex, *test = row
+    latest = None if test[0] is None else _test(test)
+    return Profile(id=user_id, year_of_birth=year_of_birth, sex=sex, latest_hearing_test=latest)
+
+
+def _page(connection: sqlite3.Connection, user_id: str, cursor: str | None) -> Page | Refusal:
+    if connection.execute(schema.IS_USER, (user_id,)).fetchone() is None:
+        return Refusal.TOKEN
+    if cursor is None:
+        rows = connection.execute(schema.TESTS_PAGE, (user_id, PAGE + 1)).fetchall()
+    else:
+        place = connection.execute(schema.TAKEN_AT, (user_id, cursor)).fetchone()
+        if place is None:
+            return Refusal.CURSOR
+        rows = connection.execute(schema.NEXT_TESTS_PAGE, (user_id, place[0], cursor, PAGE + 1)).fetchall()
+    tests = [_test(row) for row in rows[:PAGE]]
+    return Page(tests, tests[-1].id if len(rows) > PAGE else None)
+
+
+def _test(row: Sequence[Any]) -> HearingTestResult:
+    test_id, taken_at, calibrated, *levels = row
+    return HearingTestResult(
+        id=test_id,
+        taken_at=_moment(taken_at),
+        calibrated=bool(calibrated),
+        left=Audiogram(dict(zip(FREQUENCIES, levels[:_EAR], strict=True))),
+        right=Audiogram(dict(zip(FREQUENCIES, levels[_EAR:], strict=True))),
+    )
+
+
+def _test_row(user_id: str, key_digest: bytes, test: HearingTestResult) -> _Row:
+    taken_at = (test.taken_at - _EPOCH) // _MICROSECOND
+    return user_id, test.id, key_digest, taken_at, test.calibrated, *test.left.levels, *test.right.levels
+
+
+def _moment(microseconds: int) -> dt.datetime:
+    return _EPOCH + microseconds * _MICROSECOND
+
+
+@contextmanager
+def _snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+    """Let several reads see one state of the database, also beside other processes that write."""
+    if connection.in_transaction:
+        yield
+        return
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.execute("COMMIT")
+
+
+def _empty_log(connection: sqlite3.Connection) -> None:
+    """Empty the write-ahead log, which holds what was erased a moment ago, unless others need it just now.
+
+    They leave it to SQLite's own checkpoint, or to the next erasure: nobody waits for it.
+    """
+    if connection.in_transaction:
+        return
+    patience = connection.execute("PRAGMA busy_timeout").fetchone()[0]
+    with suppress(sqlite3.Error):
+        connection.execute("PRAGMA busy_timeout = 0")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    connection.execute(f"PRAGMA busy_timeout = {patience}")
