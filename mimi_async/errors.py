@@ -9,7 +9,7 @@
     ├── AuthenticationError        the server understood and said no
     │   ├── CredentialsRejectedError
     │   ├── UnknownAnonymousIdError
-    │   ├── ErasedAnonymousIdError
+    │   ├── ErasedAnonymousIdError .anonymous_id
     │   ├── ForciblyLoggedOutError
     │   ├── AlreadyAuthenticatedError
     │   └── NotAuthenticatedError
@@ -32,6 +32,8 @@
 No exception of aiohttp, tenacity, sqlite3 or msgspec reaches a caller, and no message here quotes a secret.
 """
 
+import traceback
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
 Phase = Literal["transport", "store", "restore"]
@@ -112,7 +114,20 @@ class UnknownAnonymousIdError(AuthenticationError):
 
 
 class ErasedAnonymousIdError(AuthenticationError):
-    """The person erased this profile, here or on another product: the host drops its copy of the id."""
+    """The person erased this profile, here or on another product: the host drops its copy of this id, and of no other.
+
+    The account may have got a new id meanwhile, from another product: that one must stay.
+
+    Attributes:
+        anonymous_id: The `AnonymousId` that was erased; None where it was never known here. Left out when pickled.
+    """
+
+    def __init__(self, message: str, *, anonymous_id: Any = None, request_id: str | None = None) -> None:
+        super().__init__(message, request_id=request_id)
+        self.anonymous_id = anonymous_id
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuilt, (type(self), self.args, {**self.__dict__, "anonymous_id": None})
 
 
 class ForciblyLoggedOutError(AuthenticationError):
@@ -232,3 +247,10 @@ class StartupError(MimiError):
     def __init__(self, message: str, *, phase: Phase) -> None:
         super().__init__(message)
         self.phase = phase
+
+
+def described(error: BaseException) -> str:
+    """Say what went wrong in somebody else's code, and where, without its text: that may quote a secret."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" in {frames[-1].name} ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}{place}"

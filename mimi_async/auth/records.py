@@ -275,7 +275,7 @@ class _Following:
         except ErasedAnonymousIdError as erased:
             return await self.gone(record, erased)
         msg = f"the profile of {anonymous_id.masked} was erased by a reset: drop every copy of the id"
-        return await self.gone(record, ErasedAnonymousIdError(msg))
+        return await self.gone(record, ErasedAnonymousIdError(msg, anonymous_id=anonymous_id))
 
     async def gone(self, record: StoredIdentity, erased: ErasedAnonymousIdError) -> Found:
         """Forget a user that exists no more; the partner may know another one, or a new one may be asked for."""

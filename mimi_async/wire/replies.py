@@ -225,7 +225,7 @@ def failure(reply: Reply, *, about: AnonymousId | None = None) -> MimiError | No
             return UnknownAnonymousIdError(msg, request_id=request_id)
         case "erased":
             msg = f"the user behind {who} was erased for ever: drop every copy of the id"
-            return ErasedAnonymousIdError(msg, request_id=request_id)
+            return ErasedAnonymousIdError(msg, anonymous_id=about, request_id=request_id)
         case "invalid-input":
             msg = f"the server refused a field of the request as invalid; its log says which, under {request_id}"
             return InvalidInputError(msg, request_id=request_id)
