@@ -19,6 +19,13 @@ BUSY_SECONDS = 5.0
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
+class MovedError(sqlite3.OperationalError):
+    """The path no longer leads to the file that was opened: what is written there would be lost."""
+
+    sqlite_errorcode = sqlite3.SQLITE_READONLY_DBMOVED
+    sqlite_errorname = "SQLITE_READONLY_DBMOVED"
+
+
 @attrs.frozen(kw_only=True)
 class Schema:
     """What a database file must be.
@@ -36,24 +43,53 @@ class Schema:
     statements: Sequence[str]
 
 
-def connected(path: Path, schema: Schema) -> sqlite3.Connection:
-    """Open the file in this thread, making it where there is none.
+class File:
+    """The open file, in the thread that owns it. Made whole, or not at all, where there is none.
 
     Raises:
         ConfigurationError: The path is no place for the file, the file is another program's, or a newer version's.
         StoreCorruptError: The file can't be read.
         StoreUnavailableError: The operating system or SQLite refuses.
     """
-    try:
-        _check_place(path)
-        if not path.exists():
-            _make(path, schema)
-        _check_file(path)
-    except OSError as error:
-        refused = StoreUnavailableError(f"the {schema.purpose} {path} can't be opened: {error.strerror}")
-    else:
-        return _opened(path, schema)
-    raise refused
+
+    __slots__ = ("_path", "_place", "connection")
+
+    def __init__(self, path: Path, schema: Schema) -> None:
+        try:
+            _check_place(path)
+            if not path.exists():
+                _make(path, schema)
+            _check_file(path)
+            self._path, self._place = path, _place(path)
+        except OSError as error:
+            refused = StoreUnavailableError(f"the {schema.purpose} {path} can't be opened: {error.strerror}")
+        else:
+            self.connection = _opened(path, schema)
+            return
+        raise refused
+
+    def check(self) -> None:
+        """Check that the path still leads to this file.
+
+        Raises:
+            MovedError: It leads elsewhere: nobody would find again what was written here.
+        """
+        try:
+            stayed = _place(self._path) == self._place
+        except OSError:
+            stayed = False
+        if not stayed:
+            raise MovedError
+
+    def close(self) -> None:
+        """Close it; the last connection moves the log into the file."""
+        with suppress(sqlite3.Error):
+            self.connection.close()
+
+
+def _place(path: Path) -> tuple[int, int]:
+    facts = path.stat()
+    return facts.st_dev, facts.st_ino
 
 
 def translated(error: sqlite3.Error, purpose: str, path: Path) -> StoreError:
@@ -62,6 +98,8 @@ def translated(error: sqlite3.Error, purpose: str, path: Path) -> StoreError:
     name = getattr(error, "sqlite_errorname", type(error).__name__)
     if code & 0xFF in _CORRUPT:
         return StoreCorruptError(f"the {purpose} {path} can't be read ({name}); it was kept as it is: restore a backup")
+    if code == sqlite3.SQLITE_READONLY_DBMOVED:
+        return StoreUnavailableError(f"the {purpose} {path} was moved or replaced while it was open: open it again")
     return StoreUnavailableError(f"the {purpose} {path} does not answer ({name}); what it holds was kept")
 
 
@@ -73,6 +111,7 @@ def _check_place(path: Path) -> None:
     for folder in reversed(missing):
         with suppress(FileExistsError):
             folder.mkdir(mode=0o700)
+            _sync_folder(folder.parent)
     place = path.parent.stat()
     if place.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         msg = f"others may write to the folder {path.parent}: choose a private one, or `chmod go-w {path.parent}`"
@@ -139,6 +178,7 @@ def _set_up(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA secure_delete=ON")
     connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute("PRAGMA cell_size_check=ON")
 
 
 def _opened(path: Path, schema: Schema) -> sqlite3.Connection:
@@ -165,3 +205,6 @@ def _check_schema(connection: sqlite3.Connection, path: Path, schema: Schema) ->
     if version > schema.version:
         msg = f"{path} was written by a newer mimi_async (schema {version}, known is {schema.version}): update this one"
         raise ConfigurationError(msg)
+    if version < schema.version:
+        msg = f"the {schema.purpose} {path} has no schema version; it was kept as it is: restore a backup"
+        raise StoreCorruptError(msg)

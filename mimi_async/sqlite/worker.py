@@ -49,11 +49,24 @@ class Job(Generic[T]):
 Jobs = SimpleQueue[Job[object] | None]
 
 
-def serve(connection: sqlite3.Connection, jobs: Jobs, tell: Callable[["Batch"], None]) -> None:
-    """Do jobs until None comes; `tell` hands the finished ones back to their loop."""
+def serve(
+    connection: sqlite3.Connection, jobs: Jobs, check: Callable[[], None], tell: Callable[["Batch"], None]
+) -> None:
+    """Do jobs until None comes.
+
+    Args:
+        connection: Belongs to this thread.
+        jobs: Where they come from.
+        check: Raises a `sqlite3.Error` where what was done does not count; asked before anybody is told.
+        tell: Hands the finished ones back to their loop.
+    """
     while True:
         batch = Batch(jobs)
         batch.run(connection)
+        try:
+            check()
+        except sqlite3.Error as error:
+            batch.fail(error)
         tell(batch)
         if batch.is_last:
             return
@@ -74,14 +87,28 @@ class Batch:
         self.is_last = job is None
 
     def run(self, connection: sqlite3.Connection) -> None:
-        """Do all in one transaction; if one goes wrong, each in its own, so that none is hurt by another."""
-        writers = [job for job in self.jobs if job.writes]
-        if not writers:
-            for job in self.jobs:
-                job.run(connection)
-        elif not _committed(connection, self.jobs) and len(self.jobs) > 1:
-            for job in self.jobs:
-                _committed(connection, [job])
+        """Do all in one transaction; if one goes wrong, all once more, so that none is hurt by another.
+
+        Where SQLite refuses the transaction, those that write have failed: trying each alone would only wait longer.
+        """
+        reading = self.jobs
+        if any(job.writes for job in self.jobs):
+            try:
+                if _committed(connection, self.jobs, _do) or _committed(connection, self.jobs, _do_apart):
+                    return
+            except sqlite3.Error as error:
+                if connection.in_transaction:
+                    with suppress(sqlite3.Error):
+                        connection.execute("ROLLBACK")
+                self.fail(error)
+            reading = [job for job in self.jobs if not job.writes]
+        for job in reading:
+            job.run(connection)
+
+    def fail(self, error: sqlite3.Error) -> None:
+        """Let all have failed: those that went wrong by themselves, with what they met."""
+        for job in self.jobs:
+            job.error = job.error or error.with_traceback(None)
 
     def settle(self) -> None:
         """Wake the callers; runs in their loop."""
@@ -89,23 +116,29 @@ class Batch:
             job.settle()
 
 
-def _committed(connection: sqlite3.Connection, jobs: list[Job[object]]) -> bool:
-    """Do the jobs in one transaction; False, with nothing written, if one of them went wrong.
-
-    Where SQLite itself refuses the transaction, all have failed, and trying each of them alone would only wait longer.
-    """
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        went_well = all(job.run(connection) or not job.writes for job in jobs)
+def _committed(
+    connection: sqlite3.Connection,
+    jobs: list[Job[object]],
+    do: Callable[[sqlite3.Connection, Job[object]], bool],
+) -> bool:
+    """Do the jobs in one transaction; False, with nothing written, if `do` gave it up."""
+    connection.execute("BEGIN IMMEDIATE")
+    went_well = all(do(connection, job) for job in jobs)
+    if went_well or connection.in_transaction:  # a full disk may have ended the transaction by itself
         connection.execute("COMMIT" if went_well else "ROLLBACK")
-    except sqlite3.Error as error:
-        for job in jobs:
-            job.error = error.with_traceback(None)
-        if connection.in_transaction:
-            with suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
-        return True
     return went_well
+
+
+def _do(connection: sqlite3.Connection, job: Job[object]) -> bool:
+    return job.run(connection) or not job.writes
+
+
+def _do_apart(connection: sqlite3.Connection, job: Job[object]) -> bool:
+    connection.execute("SAVEPOINT job")
+    if not job.run(connection):
+        connection.execute("ROLLBACK TO job")
+    connection.execute("RELEASE job")
+    return True
 
 
 def _nothing_more() -> Job[object] | None:

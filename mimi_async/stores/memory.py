@@ -21,6 +21,8 @@ class MemoryStore(IdentityStore):
         self._pid: int | None = None
 
     async def __aenter__(self) -> Self:
+        if self._loop is not None and self._loop.is_closed():
+            self._entries = 0
         self._check_home()
         self._entries += 1
         self._loop = asyncio.get_running_loop()
