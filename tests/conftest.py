@@ -1,0 +1,8 @@
+"""What all tests share."""
+
+import os
+
+
+def rounds(short: int, long: int) -> int:
+    """Return how often to do something: `make proof` sets MIMI_PROOF and takes its time."""
+    return long if os.environ.get("MIMI_PROOF") else short
