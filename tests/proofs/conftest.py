@@ -1,0 +1,75 @@
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mimi_async.testing import IdentityServer
+
+from .journal import Journal
+from .nursery import Job, Nursery
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[IdentityServer]:
+    async with IdentityServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    with (tmp_path_factory.mktemp("nursery") / "stderr").open("wb") as stderr, Nursery(stderr) as nursery:
+        yield nursery
+
+
+class Figures:
+    """What a proof has shown, in numbers that add up over its tests; printed at the end."""
+
+    def __init__(self, proof: Counter[str]) -> None:
+        self._proof = proof
+
+    def add(self, **numbers: int) -> None:
+        self._proof.update({name.replace("_", " "): number for name, number in numbers.items()})
+
+
+_PROOFS: dict[str, Counter[str]] = {}
+
+
+@pytest.fixture
+def figures(request: pytest.FixtureRequest) -> Figures:
+    return Figures(_PROOFS.setdefault(request.path.stem.removeprefix("test_"), Counter()))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _PROOFS:
+        terminalreporter.section("proofs")
+    for proof, numbers in sorted(_PROOFS.items()):
+        terminalreporter.write_line(f"{proof}: {', '.join(f'{number} {name}' for name, number in numbers.items())}")
+
+
+JobOf = Callable[..., Job]
+
+
+@pytest.fixture
+def job_of(server: IdentityServer, tmp_path: Path) -> JobOf:
+    """Returns what a process is to do, for accounts whose journal and store are told apart by `at`."""
+    (tmp_path / "stores").mkdir(mode=0o700)
+
+    def job_of(do: str, *accounts: str, at: str, **more: object) -> Job:
+        return {
+            "do": do,
+            "accounts": accounts,
+            "server": server.url,
+            "client_id": server.credentials.client_id,
+            "secret": server.credentials.secret.reveal(),
+            "store": str(tmp_path / "stores" / at),
+            "journal": str(tmp_path / f"{at}.journal"),
+            **more,
+        }
+
+    return job_of
+
+
+@pytest.fixture
+def journal_at(tmp_path: Path) -> Callable[[str], Journal]:
+    return lambda at: Journal(tmp_path / f"{at}.journal")
