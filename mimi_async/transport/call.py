@@ -20,7 +20,7 @@ class Call:
     request: wire.Request
     request_id: str
     deadline: float
-    sent: bool = False
+    sent: bool = True
 
     def late(self) -> ServerTimeoutError:
         """Return the error for a deadline that came before anything was sent."""

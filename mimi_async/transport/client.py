@@ -117,12 +117,11 @@ class Transport:
 
     async def _attempt(self, call: Call) -> wire.Reply:
         """Ask once. What is raised is raised where no except block becomes its context."""
-        session, call.sent = self._open_session(), False
         await self._place(call)
-        response, exchange = None, wire.fresh_exchange()
+        response, exchange, call.sent = None, wire.fresh_exchange(), True
         try:
             with self._patience.limit(call):
-                response = cast("Response", await self._asked(session, call, exchange))
+                response = cast("Response", await self._asked(self._open_session(), call, exchange))
                 reply = await read(response, call)
             wire.check_exchange(reply, exchange)
         except MimiError as error:
@@ -147,6 +146,7 @@ class Transport:
         if not self._places.locked():
             await self._places.acquire()
             return
+        self._open_session()
         try:
             async with asyncio.timeout_at(call.deadline):
                 await self._places.acquire()

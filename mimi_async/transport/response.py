@@ -29,6 +29,10 @@ class Response(aiohttp.ClientResponse):
         self.carrier = connection.transport
         return super().start(connection)
 
+    def __repr__(self) -> str:
+        """Show no header: tracebacks may show it."""
+        return f"Response({self.status})"
+
     def drop(self) -> None:
         """Close the connection, also where it is in the pool again already."""
         self.close()

@@ -1,5 +1,6 @@
 """A session of our own, also over somebody else's connector."""
 
+import asyncio
 from typing import Final
 
 import aiohttp
@@ -38,6 +39,7 @@ def opened(given: aiohttp.ClientSession | None) -> aiohttp.ClientSession:
         raise ConfigurationError(msg)
     try:
         return aiohttp.ClientSession(
+            loop=asyncio.get_running_loop(),  # or it would take the connector's, unasked
             connector=connector,
             connector_owner=given is None,
             cookie_jar=aiohttp.DummyCookieJar(),

@@ -1,0 +1,193 @@
+"""How the network fails, and what it is called then."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from mimi_async.errors import (
+    ConfigurationError,
+    InsecureServerError,
+    ServerError,
+    ServerTimeoutError,
+    ServerUnreachableError,
+)
+from mimi_async.transport import Transport
+
+from .doubles import CREDENTIALS, LOG_IN, Clock, Naps
+from .script import Answer, Asked, ScriptedServer, raw, reply, reset, silence
+
+To = Callable[[str], Transport]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+async def test_a_refused_connection_is_an_unreachable_server(transport_to: To, naps: Naps) -> None:
+    port = free_port()
+    async with transport_to(f"http://127.0.0.1:{port}") as transport:
+        with pytest.raises(ServerUnreachableError, match=rf"127\.0\.0\.1:{port} can't be reached") as caught:
+            await transport.send(LOG_IN)
+    assert "ConnectionRefusedError" in str(caught.value)
+    assert caught.value.request_id
+    assert len(naps.taken) == 2
+
+
+async def test_a_name_that_nobody_knows_is_an_unreachable_server(transport_to: To, naps: Naps) -> None:
+    async with transport_to("https://nobody.invalid") as transport:
+        with pytest.raises(ServerUnreachableError, match=r"nobody\.invalid:443 can't be reached"):
+            await transport.send(LOG_IN)
+    assert len(naps.taken) == 2
+
+
+async def test_a_name_that_no_network_can_carry_is_a_setting_to_change(transport_to: To, naps: Naps) -> None:
+    async with transport_to(f"https://{'x' * 64}.example") as transport:
+        with pytest.raises(ConfigurationError, match="can't be sent: its host name"):
+            await transport.send(LOG_IN)
+    assert naps.taken == []
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        reset,
+        raw(b""),
+        raw(b"HTTP/1.1 200 OK\r\nContent-Le"),
+        raw(b"HTTP/1.1 200 OK\r\nMimi-Exchange: EXCHANGE\r\nContent-Length: 10\r\n\r\n12345"),
+        raw(b"HTTP/1.1 200 OK\r\nMimi-Exchange: EXCHANGE\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc"),
+    ],
+    ids=["reset", "closed", "half a head", "half a body", "half a chunk"],
+)
+async def test_a_connection_that_breaks_is_tried_again(broken: Answer, transport_to: To, naps: Naps) -> None:
+    async with ScriptedServer(broken, broken, reply()) as server, transport_to(server.url) as transport:
+        assert (await transport.send(LOG_IN)).status == 200
+        assert (len(server.asked), len(naps.taken)) == (3, 2)
+    async with ScriptedServer(broken) as server, transport_to(server.url) as transport:
+        with pytest.raises(ServerUnreachableError, match="before its answer was complete"):
+            await transport.send(LOG_IN)
+
+
+async def drip(asked: Asked) -> None:
+    """A head, and then one byte for each that is read."""
+    await asked.say(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+    while True:
+        await asked.say(b"x")
+        await asyncio.sleep(0.001)
+
+
+async def half_a_head(asked: Asked) -> None:
+    await asked.say(b"HTTP/1.1 200 OK\r\n")
+    await asked.stay_silent()
+
+
+async def only_interim_answers(asked: Asked) -> None:
+    while True:
+        await asked.say(b"HTTP/1.1 102 Processing\r\n\r\n")
+        await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize("slow", [silence, half_a_head, drip, only_interim_answers])
+async def test_an_attempt_ends_after_ten_seconds(slow: Answer, transport_to: To, naps: Naps, clock: Clock) -> None:
+    async with ScriptedServer(slow, reply()) as server, transport_to(server.url) as transport:
+        call = asyncio.create_task(transport.send(LOG_IN))
+        await server.was_asked(1)
+        clock.advance(9.5)
+        await asyncio.sleep(0.01)
+        assert len(server.asked) == 1
+        clock.advance(0.6)
+        assert (await call).status == 200
+    assert len(naps.taken) == 1
+    assert [asked.connection for asked in server.asked] == [1, 2]
+
+
+async def test_says_that_no_answer_came_in_time(transport_to: To, clock: Clock) -> None:
+    async with ScriptedServer(silence) as server, transport_to(server.url) as transport:
+        call = asyncio.create_task(transport.send(LOG_IN))
+        for attempt in range(1, 4):
+            await server.was_asked(attempt)
+            clock.advance(10.1)
+        with pytest.raises(ServerTimeoutError, match="did not answer in time") as caught:
+            await call
+        assert isinstance(caught.value, TimeoutError)
+        await server.was_left()
+
+
+async def test_a_connection_has_five_seconds(transport_to: To, naps: Naps, clock: Clock) -> None:
+    """The backlog of this listener is full: the kernel answers nobody."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        fillers = [socket.socket() for _ in range(4)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        async with transport_to(f"http://127.0.0.1:{listener.getsockname()[1]}") as transport:
+            call = asyncio.create_task(transport.send(LOG_IN))
+            while not call.done():
+                await asyncio.sleep(0.01)
+                clock.advance(5.1)
+            with pytest.raises(ServerTimeoutError, match="could not be connected in time"):
+                await call
+        for filler in fillers:
+            filler.close()
+    assert len(naps.taken) == 2
+
+
+async def test_an_unknown_certificate_is_refused_before_anything_is_sent(
+    tls: ssl.SSLContext, transport_to: To, naps: Naps
+) -> None:
+    async with ScriptedServer(reply(), tls=tls) as server, transport_to(server.url) as transport:
+        with pytest.raises(InsecureServerError, match=r"127\.0\.0\.1:\d+ can't be trusted: self-signed certificate"):
+            await transport.send(LOG_IN)
+        assert (server.asked, naps.taken) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [(b"HTTP/1.1 400 Bad Request\r\n\r\n", InsecureServerError), (b"", ServerUnreachableError)],
+    ids=["speaks no TLS", "hangs up"],
+)
+async def test_only_what_speaks_no_tls_is_insecure(
+    words: bytes, error: type[ServerError], transport_to: To, naps: Naps
+) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(words)
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server, transport_to(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}") as transport:
+        with pytest.raises(error) as caught:
+            await transport.send(LOG_IN)
+    assert len(naps.taken) == (0 if words else 2)
+    assert not words or "no TLS as we know it" in str(caught.value)
+
+
+async def test_a_pinned_certificate_of_another_is_refused(tls: ssl.SSLContext, naps: Naps) -> None:
+    connector = aiohttp.TCPConnector(ssl=aiohttp.Fingerprint(b"x" * 32))
+    async with (
+        ScriptedServer(reply(), tls=tls) as server,
+        aiohttp.ClientSession(connector=connector) as session,
+        Transport(server.url, CREDENTIALS, session=session, sleep=naps.sleep) as transport,
+    ):
+        with pytest.raises(InsecureServerError):
+            await transport.send(LOG_IN)
+    assert naps.taken == []
+
+
+async def test_a_certificate_that_the_host_trusts_is_taken(tls: ssl.SSLContext, self_signed: Path) -> None:
+    trusting = ssl.create_default_context(cafile=self_signed)
+    async with (
+        ScriptedServer(reply(), tls=tls) as server,
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trusting)) as session,
+        Transport(server.url, CREDENTIALS, session=session) as transport,
+    ):
+        assert (await transport.send(LOG_IN)).status == 200
