@@ -109,6 +109,7 @@ class Turn(Generic[T]):
     def commit(self) -> None:
         """State that `result` and `error` are settled: who joined the turn goes on now."""
         self.holder, self.doing = None, "telling"
+        _inside.set(self._outer)  # else turn, task and context would hold one another, for the collector to find
         self._settle()
         if self.returns_at_commit:
             self._return()
