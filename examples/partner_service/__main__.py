@@ -1,0 +1,7 @@
+"""`python -m examples.partner_service`: the walk-through."""
+
+import sys
+
+from .walkthrough import main
+
+sys.exit(main())

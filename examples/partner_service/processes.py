@@ -1,0 +1,116 @@
+"""Processes of the walk-through. Each is stopped by its own id, and none is waited for without an end."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self
+
+PATIENCE = 20.0
+"""Seconds after which a process that says nothing has failed."""
+
+ROOT = Path(__file__).parents[2]
+
+Fact = dict[str, Any]
+
+
+class Process:
+    """A Python process, and what it has said so far."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.lines: list[str] = []
+
+    @classmethod
+    async def start(cls, *arguments: str, environ: Mapping[str, str]) -> Self:
+        """Start `python` with these arguments; secrets belong into `environ`."""
+        pipe = asyncio.subprocess.PIPE
+        return cls(
+            await asyncio.create_subprocess_exec(
+                sys.executable,
+                *arguments,
+                stdin=pipe,
+                stdout=pipe,
+                stderr=asyncio.subprocess.STDOUT,
+                env=environ,
+                cwd=ROOT,
+            )
+        )
+
+    async def line(self) -> str | None:
+        """Wait for the next line; None at the end."""
+        if self._process.stdout is None:
+            return None
+        async with asyncio.timeout(PATIENCE):
+            line = await self._process.stdout.readline()
+        if line:
+            self.lines.append(line.decode().rstrip())
+        return self.lines[-1] if line else None
+
+    async def ended(self) -> int:
+        """Read to the end; return the exit status."""
+        while await self.line() is not None:
+            pass
+        async with asyncio.timeout(PATIENCE):
+            return await self._process.wait()
+
+    async def stop(self) -> int:
+        """Ask it to end; return the exit status."""
+        if self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                self._process.terminate()
+        return await self.ended()
+
+    def write(self, line: str) -> None:
+        """Write a line to its standard input."""
+        if self._process.stdin is not None:
+            self._process.stdin.write(f"{line}\n".encode())
+
+
+class Launch(Process):
+    """One launch of a product: `go()` lets it begin, `run()` waits for its end, too.
+
+    Attributes:
+        command: Which product, account and action.
+        status: How it ended; None before.
+    """
+
+    command = ""
+    status: int | None = None
+
+    def go(self) -> None:
+        """Let it begin."""
+        self.write("go")
+
+    async def run(self) -> Self:
+        """Let it begin, and wait for its end."""
+        self.go()
+        return await self.finished()
+
+    async def finished(self) -> Self:
+        """Wait for its end."""
+        self.status = await self.ended()
+        return self
+
+    async def heard(self, event: str) -> bool:
+        """Wait until it tells an event; False if it ends before."""
+        while not self.told(event):
+            if await self.line() is None:
+                return False
+        return True
+
+    @property
+    def facts(self) -> list[Fact]:
+        """All that it told, in order."""
+        return [json.loads(line) for line in self.lines if line.startswith("{")]
+
+    def told(self, event: str) -> list[Fact]:
+        """What it told of one kind, in order."""
+        return [fact for fact in self.facts if fact["event"] == event]
+
+    def order(self, *events: str) -> list[str]:
+        """In which order it first told these events."""
+        names = [fact["event"] for fact in self.facts]
+        return sorted((event for event in events if event in names), key=names.index)
