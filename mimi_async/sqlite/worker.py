@@ -136,6 +136,8 @@ def _do(connection: sqlite3.Connection, job: Job[object]) -> bool:
 def _do_apart(connection: sqlite3.Connection, job: Job[object]) -> bool:
     connection.execute("SAVEPOINT job")
     if not job.run(connection):
+        if isinstance(job.error, sqlite3.Error) and not connection.in_transaction:
+            raise job.error  # a full disk has ended the transaction for all
         connection.execute("ROLLBACK TO job")
     connection.execute("RELEASE job")
     return True

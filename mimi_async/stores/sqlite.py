@@ -4,6 +4,7 @@ import hashlib
 import os
 import sqlite3
 import time
+import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Self
@@ -24,6 +25,9 @@ _SCHEMA = Schema(
 )
 
 _SELECT = "SELECT state, secret, user_id, revision, changed_at, digest FROM identities WHERE account = ?"
+_BESIDE = """
+SELECT * FROM (SELECT account, digest FROM identities WHERE account < ?1 ORDER BY account DESC LIMIT 1) UNION ALL
+SELECT * FROM (SELECT account, digest FROM identities WHERE account > ?1 ORDER BY account LIMIT 1)"""
 _VALUES = "INTO identities VALUES (?, ?, ?, ?, ?, ?, ?)"
 _CLAIM = f"INSERT {_VALUES} ON CONFLICT (account) DO NOTHING"
 _WRITE = f"INSERT OR REPLACE {_VALUES}"
@@ -59,9 +63,10 @@ class SQLiteStore(IdentityStore):
 
     async def claim(self, account: str, record: StoredIdentity) -> StoredIdentity:
         def work(connection: sqlite3.Connection) -> StoredIdentity:
-            if connection.execute(_CLAIM, _row(account, record)).rowcount == 1:
-                return record
-            return _stored(connection, account) or record
+            if connection.execute(_CLAIM, _row(account, record)).rowcount == 0:
+                return _stored(connection, account) or record
+            _check_absence(connection, account)
+            return record
 
         return await self._database.write(work)
 
@@ -84,6 +89,7 @@ class SQLiteStore(IdentityStore):
 def _stored(connection: sqlite3.Connection, account: str) -> StoredIdentity | None:
     row: _Row | None = connection.execute(_SELECT, (account,)).fetchone()
     if row is None:
+        _check_absence(connection, account)
         return None
     *values, digest = row
     if digest == _digest(account, values):
@@ -91,6 +97,18 @@ def _stored(connection: sqlite3.Connection, account: str) -> StoredIdentity | No
             return StoredIdentity.read(*values)
     msg = "the record of the account can't be read; it was kept: `start_over()` moves it aside"
     raise StoreCorruptError(msg, revision=_revision_of_damage(row))
+
+
+def _check_absence(connection: sqlite3.Connection, account: str) -> None:
+    """Check that the account was not overlooked: were its name damaged, it would lie beside the place of the account.
+
+    Raises:
+        StoreCorruptError: A name beside it is damaged.
+    """
+    for name, digest in connection.execute(_BESIDE, (account,)).fetchall():
+        if not (isinstance(name, str) and isinstance(digest, bytes) and digest.startswith(_checksum(name))):
+            msg = "whether the account has a record can't be read; the store was kept as it is: restore a backup"
+            raise StoreCorruptError(msg)
 
 
 def _forgotten(
@@ -117,7 +135,11 @@ def _row(account: str, record: StoredIdentity) -> _Row:
 
 def _digest(account: str, values: Sequence[object]) -> bytes:
     """Tell a record from what a failing disk, or a copy from another account, made of it."""
-    return hashlib.blake2b(repr((account, *values)).encode(errors="replace"), digest_size=8).digest()
+    return _checksum(account) + _checksum(repr((account, *values)))
+
+
+def _checksum(text: str) -> bytes:
+    return zlib.crc32(text.encode(errors="replace")).to_bytes(4, "big")
 
 
 def _revision_of_damage(row: _Row) -> bytes:

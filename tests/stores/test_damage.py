@@ -1,0 +1,180 @@
+"""What a failing disk leaves is damage: never another id, and never nothing."""
+
+import asyncio
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from mimi_async.errors import MimiError, StoreCorruptError
+from mimi_async.identity import AnonymousId
+from mimi_async.stores import DamagedIdentity, SQLiteStore, StoredIdentity
+from mimi_async.testing.store_scenarios import fresh_active, fresh_pending
+from tests.conftest import rounds
+
+SECRET = "5ec2e70f-0000-4000-8000-5ec2e70f5ec2"
+RECORD = StoredIdentity.active(AnonymousId(SECRET), uuid.uuid4().hex)
+
+DAMAGES = {
+    "unknown state": "state = 'gone'",
+    "another known state": "state = 'rejected'",
+    "state is no text": "state = CAST('active' AS BLOB)",
+    "state is no UTF-8": "state = CAST(x'ff61' AS TEXT)",
+    "secret of the wrong length": "secret = substr(secret, 2)",
+    "secret of the other kind": f"secret = '{'0' * 64}'",
+    "another id": "secret = replace(secret, '5ec2', '5ec3')",
+    "secret is no text": "secret = CAST(secret AS BLOB)",
+    "secret is no UTF-8": "secret = CAST(x'ff' || secret AS TEXT)",
+    "secret is empty": "secret = ''",
+    "malformed user_id": "user_id = 'someone'",
+    "user_id of a wrong type": "user_id = x'00'",
+    "no user_id": "user_id = NULL",
+    "short revision": "revision = x'00'",
+    "revision is no blob": "revision = 'revision'",
+    "another revision": "revision = randomblob(16)",
+    "changed_at is no number": "changed_at = 'yesterday'",
+    "changed_at is beyond all numbers": "changed_at = 9e999",
+    "another digest": "digest = randomblob(8)",
+}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "ids.sqlite3"
+
+
+def spoil(path: Path, change: str) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(f"UPDATE identities SET {change} WHERE account = 'a'")
+
+
+def raw(path: Path, table: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.text_factory = bytes
+        return connection.execute(f"SELECT * FROM {table}").fetchall()
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
+async def test_a_damaged_row_is_kept_told_and_moved_aside_as_it_is(path: Path, damage: str) -> None:
+    async with SQLiteStore(path) as store:
+        await store.claim("a", RECORD)
+        other = await store.claim("b", fresh_active())
+        spoil(path, damage)
+        (row,) = (row for row in raw(path, "identities") if row[0] == b"a")
+        with pytest.raises(StoreCorruptError, match=r"can't be read; it was kept: `start_over\(\)` moves it") as caught:
+            await store.load("a")
+        error = caught.value
+        assert error.revision is not None
+        assert len(error.revision) == 16
+        assert SECRET not in f"{error!r} {error.__dict__} {error.__cause__!r} {error.__context__!r}"
+        assert await store.forget("a", DamagedIdentity(error.revision)) is None
+        (aside,) = raw(path, "set_aside")
+        assert aside[:-1] == row
+        assert await store.load("a") is None
+        assert await store.load("b") == other
+
+
+async def test_an_intact_revision_names_the_damage(path: Path) -> None:
+    async with SQLiteStore(path) as store:
+        await store.claim("a", RECORD)
+        spoil(path, "secret = 'gone'")
+        with pytest.raises(StoreCorruptError) as caught:
+            await store.load("a")
+    assert caught.value.revision == RECORD.revision
+
+
+async def test_a_row_copied_from_another_account_is_damage(path: Path) -> None:
+    async with SQLiteStore(path) as store:
+        await store.claim("a", RECORD)
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute("UPDATE identities SET account = 'b'")
+        with pytest.raises(StoreCorruptError):
+            await store.load("b")
+
+
+@pytest.mark.parametrize("record", [RECORD, fresh_pending()], ids=["active", "pending"])
+async def test_every_bit_flip_of_a_row_is_damage(path: Path, record: StoredIdentity) -> None:
+    columns = ("state", "secret", "user_id", "revision")
+    async with SQLiteStore(path) as store:
+        await store.claim("a", record)
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            for column in columns:
+                whole = connection.execute(f"SELECT CAST({column} AS BLOB) FROM identities").fetchone()[0] or b""
+                for flipped in _flips(whole):
+                    as_text = "?" if column == "revision" else "CAST(? AS TEXT)"
+                    connection.execute(f"UPDATE identities SET {column} = {as_text}", (flipped,))
+                    with pytest.raises(StoreCorruptError):
+                        await store.load("a")
+                connection.execute("DELETE FROM identities")
+                await store.claim("a", record)
+
+
+def _flips(whole: bytes) -> Iterator[bytes]:
+    for bit in range(len(whole) * 8):
+        flipped = bytearray(whole)
+        flipped[bit // 8] ^= 1 << bit % 8
+        yield bytes(flipped)
+
+
+@pytest.fixture
+def kept(path: Path) -> dict[str, StoredIdentity]:
+    """What a file holds that spans several pages."""
+    records = {f"account {number:03}": fresh_active() for number in range(60)}
+
+    async def keep() -> None:
+        async with SQLiteStore(path) as store:
+            await asyncio.gather(*(store.claim(account, record) for account, record in records.items()))
+
+    asyncio.run(keep())
+    return records
+
+
+async def verdicts(path: Path, kept: dict[str, StoredIdentity]) -> list[StoredIdentity | None]:
+    """Load all accounts; tell what was returned, leaving out what was refused."""
+    found = []
+    try:
+        async with SQLiteStore(path) as store:
+            for account, record in kept.items():
+                try:
+                    loaded = await store.load(account)
+                except MimiError:
+                    continue
+                assert loaded in (None, record)
+                found.append(loaded)
+    except MimiError:
+        pass
+    return found
+
+
+def test_a_file_cut_short_at_any_size_loses_nobody(path: Path, kept: dict[str, StoredIdentity]) -> None:
+    whole = path.read_bytes()
+    for size in range(0, len(whole), rounds(509, 97)):
+        path.write_bytes(whole[:size])
+        assert None not in asyncio.run(verdicts(path, kept))
+
+
+def test_a_flipped_bit_anywhere_loses_nobody_and_gives_nobody_another_id(
+    path: Path, kept: dict[str, StoredIdentity]
+) -> None:
+    whole = path.read_bytes()
+    for bit in range(3, len(whole) * 8, rounds(509, 53)):
+        flipped = bytearray(whole)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        assert None not in asyncio.run(verdicts(path, kept))
+
+
+@pytest.mark.parametrize("name", [b"account 03\xff", b"account 031", b"account 999", b"zzzzzzzzzzz", bytes(11)])
+async def test_an_account_whose_name_was_damaged_gets_no_second_user(
+    path: Path, kept: dict[str, StoredIdentity], name: bytes
+) -> None:
+    path.write_bytes(path.read_bytes().replace(b"account 030", name))
+    async with SQLiteStore(path) as store:
+        for call in (store.load("account 030"), store.claim("account 030", fresh_pending())):
+            with pytest.raises(StoreCorruptError, match="restore a backup") as caught:
+                await call
+            assert caught.value.revision is None
+        assert await store.load("account 029") == kept["account 029"]
