@@ -4,6 +4,7 @@ Only a verdict of the server may change what is stored. Whatever else happens, t
 comes next follows it again.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
@@ -14,8 +15,10 @@ from ..errors import (
     ConfigurationError,
     ErasedAnonymousIdError,
     MimiError,
+    ProtocolError,
     ServerUnreachableError,
     StoreConflictError,
+    StoreError,
     StoreUnavailableError,
     UnknownAnonymousIdError,
     described,
@@ -60,15 +63,29 @@ class RecordChangedError(StoreConflictError):
         self.record = record
 
 
-async def _foreign(awaitable: Awaitable[_T], failure: type[MimiError], whose: str) -> _T:
-    """Await somebody else's code; what it raises becomes ours, without its text."""
+async def _foreign(
+    awaitable: Awaitable[_T], failure: type[MimiError], whose: str, *, may_raise: tuple[type[MimiError], ...]
+) -> _T:
+    """Await somebody else's code. What it has no business to raise, a verdict of the server say, becomes ours."""
     try:
         return await awaitable
-    except MimiError:
+    except may_raise:
         raise
+    except asyncio.CancelledError as error:
+        if cast("asyncio.Task[Any]", asyncio.current_task()).cancelling():
+            raise
+        refused = _refused(error, failure, whose)
     except Exception as error:  # noqa: BLE001 - a host's store, send and known_id may raise anything, and never "no user"
-        refused = failure(f"{whose} failed: {described(error)}; what is stored was kept")
+        refused = _refused(error, failure, whose)
     raise refused
+
+
+def _refused(error: BaseException, failure: type[MimiError], whose: str) -> MimiError:
+    return failure(f"{whose} failed: {described(error)}; what is stored was kept")
+
+
+def _of_the_store(awaitable: Awaitable[_T]) -> Awaitable[_T]:
+    return _foreign(awaitable, StoreUnavailableError, "the store", may_raise=(StoreError, ConfigurationError))
 
 
 @attrs.frozen
@@ -88,12 +105,12 @@ class Records:
     async def ask(self, turn: Turn[Any], request: wire.Request) -> wire.Reply:
         """Ask the server."""
         turn.doing = "asking the server"
-        return await _foreign(self.send(request), ServerUnreachableError, "send")
+        return await _foreign(self.send(request), ServerUnreachableError, "send", may_raise=(MimiError,))
 
     async def load(self, turn: Turn[Any], account: str) -> StoredIdentity | None:
         """Read the record of an account."""
         turn.doing = "asking the store"
-        return await _foreign(self.store.load(account), StoreUnavailableError, "the store")
+        return await _of_the_store(self.store.load(account))
 
     async def replace(
         self, turn: Turn[Any], account: str, expected: StoredIdentity | None, new: StoredIdentity
@@ -103,12 +120,12 @@ class Records:
         Raises:
             StoreConflictError: Nothing is stored any more where a record was expected.
         """
-        write = _foreign(self.store.replace(account, expected, new), StoreUnavailableError, "the store")
+        write = _of_the_store(self.store.replace(account, expected, new))
         return _agreed(await turn.keep(write), new)
 
     async def forget(self, turn: Turn[Any], account: str, expected: StoredIdentity | DamagedIdentity) -> None:
         """Delete the expected record, or move a damaged one aside."""
-        write = _foreign(self.store.forget(account, expected), StoreUnavailableError, "the store")
+        write = _of_the_store(self.store.forget(account, expected))
         found = await turn.keep(write)
         if found is not None:
             raise RecordChangedError(found)
@@ -162,6 +179,12 @@ def _fickle() -> StoreConflictError:
     return StoreConflictError("the record was changed by others again and again: try again")
 
 
+def rejected_afresh(reply: wire.Reply) -> ProtocolError:
+    """Return the error for a server that rejects the access tokens that it has just given out."""
+    msg = "the server rejects an access token that it has just given out; nothing was changed: try again later"
+    return ProtocolError(msg, request_id=reply.request_id)
+
+
 def _agreed(found: StoredIdentity | None, new: StoredIdentity) -> StoredIdentity:
     if found is None:
         msg = "the record was removed by somebody else meanwhile; nothing was written in its place: try again"
@@ -209,7 +232,7 @@ class _Following:
         if found is not None or not self.create:
             return found or Found(erased=self.erased)
         claim = StoredIdentity.pending(CreateKey.fresh())
-        write = _foreign(self.records.store.claim(self.account, claim), StoreUnavailableError, "the store")
+        write = _of_the_store(self.records.store.claim(self.account, claim))
         return await self.step(await self.turn.keep(write))
 
     async def known_to_partner(self, record: StoredIdentity | None) -> Found | None:
@@ -234,7 +257,8 @@ class _Following:
         if self.records.known_id is None or self.is_known_asked:
             return self.known
         self.turn.doing = "asking known_id"
-        self.known = await _foreign(self.records.known_id(self.account), StoreUnavailableError, "known_id")
+        answer = self.records.known_id(self.account)
+        self.known = await _foreign(answer, StoreUnavailableError, "known_id", may_raise=(ConfigurationError,))
         if self.known is not None and not isinstance(self.known, AnonymousId):
             msg = f"known_id returned a {type(self.known).__name__}: return AnonymousId(text), or None"
             raise ConfigurationError(msg)
@@ -268,14 +292,23 @@ class _Following:
     async def erase(self, record: StoredIdentity, anonymous_id: AnonymousId) -> Found:
         """Finish a reset. An id that the server does not know is kept: it may be asked at the wrong server."""
         try:
-            session = await self.records.log_in(self.turn, anonymous_id, record.user_id)
-            wire.read_erasure(
-                await self.records.ask(self.turn, wire.erase_user(session.token, deadline=self.turn.deadline))
-            )
+            await self.ask_to_erase(record, anonymous_id)
         except ErasedAnonymousIdError as erased:
             return await self.gone(record, erased)
         msg = f"the profile of {anonymous_id.masked} was erased by a reset: drop every copy of the id"
         return await self.gone(record, ErasedAnonymousIdError(msg, anonymous_id=anonymous_id))
+
+    async def ask_to_erase(self, record: StoredIdentity, anonymous_id: AnonymousId) -> None:
+        """Log in and erase. Where the fresh token is rejected, somebody else was faster: the next log-in says so."""
+        for _ in range(2):
+            session = await self.records.log_in(self.turn, anonymous_id, record.user_id)
+            request = wire.erase_user(session.token, deadline=self.turn.deadline)
+            reply = await self.records.ask(self.turn, request)
+            try:
+                return wire.read_erasure(reply)
+            except wire.TokenRejectedError:
+                continue
+        raise rejected_afresh(reply)
 
     async def gone(self, record: StoredIdentity, erased: ErasedAnonymousIdError) -> Found:
         """Forget a user that exists no more; the partner may know another one, or a new one may be asked for."""

@@ -18,7 +18,7 @@ from ..errors import (
 from ..identity import AccessToken, AnonymousId, MimiUser
 from ..stores.base import DamagedIdentity, StoredIdentity
 from .actor import Actor
-from .records import RecordChangedError
+from .records import RecordChangedError, rejected_afresh
 from .turns import Turn
 
 _T = TypeVar("_T")
@@ -84,14 +84,15 @@ class Works(Actor):
     ) -> _T:
         """Ask on behalf of the user; a rejected access token is renewed once, and the request replayed once."""
         user = self._required_user()
-        if self._token is None or asyncio.get_running_loop().time() >= self._token_ends:
-            await self._renew(turn, user)
-        try:
-            return read(await self._shared.records.ask(turn, make(cast("AccessToken", self._token))))
-        except wire.TokenRejectedError:
-            pass
-        await self._renew(turn, user)
-        return read(await self._shared.records.ask(turn, make(cast("AccessToken", self._token))))
+        for _ in range(2):
+            if self._token is None or asyncio.get_running_loop().time() >= self._token_ends:
+                await self._renew(turn, user)
+            reply = await self._shared.records.ask(turn, make(cast("AccessToken", self._token)))
+            try:
+                return read(reply)
+            except wire.TokenRejectedError:
+                self._token = None
+        raise rejected_afresh(reply)
 
     async def _renew(self, turn: Turn[Any], user: MimiUser) -> None:
         """Log in anew by following the record: a verdict then counts, and so does what others have done to it."""

@@ -6,12 +6,22 @@ import os
 import random
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Self
 
 import attrs
 
-from mimi_async import AuthController, ClientCredentials, MimiCore, MimiError, MimiUser, wire
+from mimi_async import (
+    AuthController,
+    ClientCredentials,
+    ErasedAnonymousIdError,
+    MimiCore,
+    MimiError,
+    MimiUser,
+    NotAuthenticatedError,
+    StoreConflictError,
+    wire,
+)
 from mimi_async.stores import DamagedIdentity, IdentityStore, SQLiteStore, StoredIdentity
 from mimi_async.transport import Transport
 
@@ -132,6 +142,21 @@ class Host:
                 self.journal.write(account, "resetting", auth.current_user)
                 await auth.reset()
 
+    async def mingle(self, account: str) -> None:
+        """Do this and that while others do so too; what can't be done, since they were faster, is no failure."""
+        for _ in range(20):
+            with suppress(NotAuthenticatedError, ErasedAnonymousIdError, StoreConflictError):
+                auth = await self.core.auth_for(account)
+                match random.randrange(4):
+                    case 0:
+                        await auth.ensure_user()
+                    case 1:
+                        await auth.update_user(year_of_birth=random.randint(1930, 1990))
+                    case 2:
+                        await auth.reload_user()
+                    case 3:
+                        await auth.reset()
+
 
 @asynccontextmanager
 async def hosted(job: dict[str, Any]) -> AsyncIterator[Host]:
@@ -157,7 +182,7 @@ async def hosted(job: dict[str, Any]) -> AsyncIterator[Host]:
 
 async def do(job: dict[str, Any]) -> None:
     async with hosted(job) as host:
-        work = {"ensure": host.ensure, "restore": host.restore, "reset": host.reset, "live": host.live}[job["do"]]
+        work = getattr(host, job["do"])
         async with asyncio.TaskGroup() as accounts:
             for account in job["accounts"]:
                 accounts.create_task(work(account))

@@ -1,3 +1,4 @@
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -17,9 +18,15 @@ async def server() -> AsyncIterator[IdentityServer]:
 
 
 @pytest.fixture(scope="session")
-def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    with (tmp_path_factory.mktemp("nursery") / "stderr").open("wb") as stderr, Nursery(stderr) as nursery:
+def session_nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    with (tmp_path_factory.mktemp("nursery") / "stderr").open("w+b") as stderr, Nursery(stderr) as nursery:
         yield nursery
+
+
+@pytest.fixture
+def nursery(session_nursery: Nursery) -> Iterator[Nursery]:
+    yield session_nursery
+    sys.stderr.write(session_nursery.said())
 
 
 class Figures:

@@ -28,11 +28,12 @@ class Nursery:
     """Bears processes. A context manager, for any event loop.
 
     Args:
-        stderr: An open file, for all that they say.
+        stderr: A file, open for reading and writing, for all that they say.
     """
 
     def __init__(self, stderr: IO[bytes]) -> None:
         self._stderr = stderr
+        self._heard = 0
         self._process: subprocess.Popen[bytes]
 
     def __enter__(self) -> Self:
@@ -44,6 +45,12 @@ class Nursery:
 
     def __exit__(self, *exc_info: object) -> None:
         self._process.communicate()
+
+    def said(self) -> str:
+        """Return what was said since this was last asked."""
+        said = os.pread(self._stderr.fileno(), 1 << 30, self._heard)
+        self._heard += len(said)
+        return said.decode()
 
     async def run(self, *jobs: Job) -> list[int]:
         """Run jobs at the same time, each in a process of its own, and return their exit statuses."""

@@ -13,6 +13,8 @@ from .conftest import Figures, JobOf
 from .journal import Journal
 from .nursery import KILLED, Nursery
 
+pytestmark = pytest.mark.timeout(rounds(120, 3600))
+
 JournalAt = Callable[[str], Journal]
 
 CREATION = [
