@@ -43,8 +43,12 @@ class Process:
         """Wait for the next line; None at the end."""
         if self._process.stdout is None:
             return None
-        async with asyncio.timeout(PATIENCE):
-            line = await self._process.stdout.readline()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                line = await self._process.stdout.readline()
+        except TimeoutError:
+            msg = f"a process has said nothing for {PATIENCE:g} s"
+            raise TimeoutError(msg) from None
         if line:
             self.lines.append(line.decode().rstrip())
         return self.lines[-1] if line else None
@@ -109,6 +113,22 @@ class Launch(Process):
     def told(self, event: str) -> list[Fact]:
         """What it told of one kind, in order."""
         return [fact for fact in self.facts if fact["event"] == event]
+
+    def first(self, event: str) -> Fact:
+        """The first thing that it told of one kind.
+
+        Raises:
+            LookupError: It told nothing of the kind.
+        """
+        told = self.told(event)
+        if not told:
+            msg = f"the launch {self.command!r} ended without {event!r}"
+            raise LookupError(msg)
+        return told[0]
+
+    def last(self, event: str) -> Fact:
+        """The last thing that it told of one kind; raises as `first`."""
+        return (self.told(event) or [self.first(event)])[-1]
 
     def order(self, *events: str) -> list[str]:
         """In which order it first told these events."""

@@ -29,16 +29,17 @@ class Story:
     async def first_launch(self, launch: Launch) -> None:
         """Step 1."""
         await self._run(launch)
-        shown = [screen["user"] for screen in launch.told("screen")]
-        updates = launch.told("update")
-        self._profile = shown[-1]
+        offered, made, onboarded = launch.first("screen"), launch.first("update"), launch.last("screen")
+        self._profile = onboarded["user"]
         self._id = await self._kept(ANNA)
         record = await self.stage.record("player", ANNA)
         self._check("the gate opens without a user", _seen(launch) == [None])
-        self._check("the profile offers onboarding", "onboard" in launch.told("screen")[0]["actions"])
-        self._check("onboarding makes the user by itself", _told(updates[0]) == (shown[1]["id"], None, None))
-        self._check("it saves the year of birth", shown[1]["year_of_birth"] == YEAR_OF_BIRTH)
-        self._check("the hearing test follows, marked as uncalibrated", "uncalibrated" in str(shown[2]["hearing_test"]))
+        self._check("the profile offers onboarding", "onboard" in offered["actions"])
+        self._check("onboarding makes the user by itself", _told(made) == (self._profile["id"], None, None))
+        self._check("it saves the year of birth", self._profile["year_of_birth"] == YEAR_OF_BIRTH)
+        self._check(
+            "the hearing test follows, marked as uncalibrated", "uncalibrated" in str(self._profile["hearing_test"])
+        )
         self._check("the observer stores the id with the partner's account", self._id is not None)
         self._check("the SDK's store holds the same id", record is not None and record.anonymous_id == self._id)
         self._check("the server holds one user", self.stage.users() == 1)
@@ -50,7 +51,7 @@ class Story:
         order = launch.order("scheduled", "started", "view")
         self._check("a view that was asked for before the start waits", order == ["scheduled", "started", "view"])
         self._check("it sees the same user, year of birth and hearing test", _seen(launch) == [self._profile])
-        self._check("the profile skips the introduction", launch.told("screen")[0]["is_onboarded"] is True)
+        self._check("the profile skips the introduction", launch.first("screen")["is_onboarded"] is True)
         self._check("the observer is told of the user", _told_all(launch) == [(self._profile["id"], None, None)])
         self._check("the restore has written nothing", await self.stage.record("player", ANNA) == before)
 
@@ -77,8 +78,8 @@ class Story:
         """Step 5."""
         await asyncio.gather(refused.run(), presented.run())
         self._tell(refused, presented)
-        error = refused.told("failed")[0]["error"]
-        screen = presented.told("screen")[0]
+        error = refused.first("failed")["error"]
+        screen = presented.first("screen")
         mine = {"take_hearing_test", "edit", "export", "reset"}
         self._check("without the flag the profile is refused", error == "AnonymousUserOnlyError" and not _seen(refused))
         self._check("with it, the profile is presented", _seen(presented) == [self._profile])
@@ -90,25 +91,26 @@ class Story:
 
     async def server_down(self, refused: Launch, waiting: Launch) -> None:
         """Step 6."""
-        before = await self.stage.record("player", ANNA)
         self._check("the identity server stops when it is asked to", await self.stage.stop_server())
-        waiting.go()
-        await refused.run()
-        has_failed = await waiting.heard("update")
-        failed = refused.told("failed")[0]
-        self._tell(refused)
-        self._check("no view runs", not _seen(refused) and not _seen(waiting))
-        self._check("the caller gets a clear error", (failed["error"], failed["cause"]) == _UNREACHABLE)
-        self._check(
-            "the id is kept", await self.stage.record("player", ANNA) == before and await self._kept(ANNA) == self._id
-        )
-        await self.stage.start_server()
+        try:
+            await self._without_server(refused, waiting)
+        finally:
+            await self.stage.start_server()
         await waiting.finished()
         self._tell(waiting)
-        self._check(
-            "keep_trying announces its first failure", has_failed and _told_all(waiting)[0][2] == _UNREACHABLE[1]
-        )
+        self._check("keep_trying announces its first failure", _told(waiting.first("update")) == (None, None, _DOWN))
         self._check("its view opens when the server is back", _seen(waiting) == [self._profile])
+
+    async def _without_server(self, refused: Launch, waiting: Launch) -> None:
+        before = await self.stage.record("player", ANNA)
+        waiting.go()
+        await self._run(refused)
+        await waiting.heard("update")
+        failed = refused.first("failed")
+        now = await self.stage.record("player", ANNA)
+        self._check("no view runs", not _seen(refused) and not _seen(waiting))
+        self._check("the caller gets a clear error", (failed["error"], failed["cause"]) == ("StartupError", _DOWN))
+        self._check("the id is kept", before is not None and now == before and await self._kept(ANNA) == self._id)
 
     async def race(self, one: Launch, other: Launch) -> None:
         """Step 7."""
@@ -118,12 +120,11 @@ class Story:
         users = [screen["user"]["id"] for launch in (one, other) for screen in launch.told("screen")[1:]]
         record = await self.stage.record("player", BEN)
         kept = await self._kept(BEN)
+        is_kept = record is not None and kept is not None and record.anonymous_id == kept
         self._check("both launches onboard", (one.status, other.status) == (0, 0))
         self._check("both have the same user", len(users) == 4 and len(set(users)) == 1)
         self._check("the server holds one user more", self.stage.users() == 2)
-        self._check(
-            "its id is kept with the account", record is not None and kept is not None and record.anonymous_id == kept
-        )
+        self._check("its id is kept with the account", is_kept)
 
     async def log_out_and_reset(self, log_out: Launch, again: Launch, reset: Launch, tv: Launch) -> None:
         """Step 8."""
@@ -199,7 +200,7 @@ STEPS = (
     ),
 )
 
-_UNREACHABLE = ("StartupError", "ServerUnreachableError")
+_DOWN = "ServerUnreachableError"
 _FIELDS = {"anonymous_id", "year_of_birth", "sex", "taken_at", "calibrated", "left", "right"} | {
     str(frequency) for frequency in (250, 500, 1000, 2000, 4000, 8000)
 }

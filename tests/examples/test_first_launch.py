@@ -1,0 +1,69 @@
+"""The single-user example, run as a person would run it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mimi_async.testing import IdentityServer
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "first_launch.py"
+
+
+class App:
+    """The example in a folder of its own."""
+
+    def __init__(self, server: IdentityServer, folder: Path) -> None:
+        self._folder = folder
+        self._environ = {
+            **os.environ,
+            "MIMI_SERVER": server.url,
+            "MIMI_CLIENT_ID": server.credentials.client_id,
+            "MIMI_CLIENT_SECRET": server.credentials.secret.reveal(),
+        }
+        self._environ.pop("MIMI_STORE_URL", None)
+
+    def launch(self) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-W", "error", str(EXAMPLE)]
+        return subprocess.run(
+            command, cwd=self._folder, env=self._environ, capture_output=True, text=True, timeout=60, check=False
+        )
+
+
+@pytest.fixture
+def app(mimi_server: IdentityServer, tmp_path: Path) -> App:
+    return App(mimi_server, tmp_path)
+
+
+def test_the_first_launch_onboards_and_the_second_finds_the_same_user(app: App, mimi_server: IdentityServer) -> None:
+    first, second = app.launch(), app.launch()
+
+    assert (first.returncode, first.stderr) == (second.returncode, second.stderr) == (0, "")
+    assert "first launch" in first.stdout
+    assert "first launch" not in second.stdout
+    assert "born in 1980" in second.stdout
+    assert second.stdout.splitlines()[0] in first.stdout  # the observer is told the same user, at the restore
+    assert mimi_server.users == 1
+
+
+def test_a_launch_without_the_server_fails_with_the_reason_and_loses_nothing(
+    app: App, mimi_server: IdentityServer
+) -> None:
+    app.launch()
+    mimi_server.fail("/v1/sessions", problem="credentials-rejected", times=None)
+    refused = app.launch()
+    mimi_server.heal()
+    later = app.launch()
+
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("StartupError: ")
+    assert "check id and secret" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert "born in 1980" in later.stdout
+    assert mimi_server.users == 1
+
+
+def test_it_is_short() -> None:
+    assert len(EXAMPLE.read_text().splitlines()) < 60
