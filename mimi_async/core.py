@@ -14,10 +14,10 @@ from blinker import Signal
 from . import startup
 from .auth.actor import Shared
 from .auth.controller import AuthController
-from .auth.delivery import Receiver, tell_each
+from .auth.delivery import Receiver, is_delivering, tell_each
 from .auth.records import KnownId, Records, Send
 from .auth.signals import Announcer, Subscription
-from .auth.turns import Turns
+from .auth.turns import Turns, is_inside_turn
 from .errors import ConfigurationError, MimiError, NotStartedError, UnserviceableError, described
 from .gate import Gate
 from .identity import ClientCredentials, checked_account
@@ -92,8 +92,8 @@ class MimiCore:
             on_unserviceable=self._close_for_good,
         )
         self._own = None if account is None else AuthController(account, self._shared)
-        if on_restore_failure == "keep_trying":
-            self._shared.keeps_trying = self._own
+        if self._own is not None:
+            self._own.keeps_trying = on_restore_failure == "keep_trying"
         self._idle: OrderedDict[str, AuthController] = OrderedDict()
         self._held: weakref.WeakValueDictionary[str, AuthController] = weakref.WeakValueDictionary()
         self._front = Gate()
@@ -114,32 +114,31 @@ class MimiCore:
             raise ConfigurationError(msg)
         self._is_used = True
         try:
-            async with AsyncExitStack() as stack:
-                await self._start(stack)
-                self._stack = stack.pop_all()
-        except MimiError as error:
-            self._shut_all(error)
-            raise
-        except BaseException:
-            self._shut_all(NotStartedError("the start of the core was cut off"))
+            await self._start()
+        except BaseException as error:
+            cut_off = NotStartedError("the start of the core was cut off")
+            await self._close(error if isinstance(error, MimiError) else cut_off)
             raise
         self._front.open()
         return self
 
-    async def _start(self, stack: AsyncExitStack) -> None:
-        await startup.open_parts(stack, self._transport, self._store, self._turns)
-        if self._own is not None and self._shared.keeps_trying is self._own:
-            stack.callback(self._turns.own(startup.keep_restoring(self._own)).cancel)
+    async def _start(self) -> None:
+        await startup.open_parts(self._stack, self._transport, self._store, self._turns)
+        if self._own is not None and self._own.keeps_trying:
+            self._stack.callback(self._turns.own(startup.keep_restoring(self._own)).cancel)
         elif self._own is not None:
             await startup.restore(self._own)
 
     async def __aexit__(self, *exc_info: object) -> None:
         """Leave. What fails is logged, not raised: the error of the body wins."""
-        self._shut_all(NotStartedError("the core was left"))
+        await self._close(NotStartedError("the core was left"))
+
+    async def _close(self, cause: MimiError) -> None:
+        self._shut_all(cause)
         try:
             await self._stack.aclose()
-        except Exception as error:  # noqa: BLE001 - leaving must neither hide the body's error nor fail where all is kept
-            _log.error("something did not close when the core was left: %s", described(error))
+        except Exception as error:  # noqa: BLE001 - closing must neither hide the error that led to it nor fail where all is kept
+            _log.error("something did not close with the core: %s", described(error))
         finally:
             self._announcer.close()
 
@@ -190,13 +189,17 @@ class MimiCore:
     def _controller(self, account: str) -> AuthController:
         if self._own is not None and account == self.account:
             return self._own
-        auth = self._idle.get(account)
+        auth = self._recent(account)
         if auth is None:
             auth = self._idle[account] = self._held.get(account) or AuthController(account, self._shared)
             if len(self._idle) > self._keep:
                 oldest, dropped = self._idle.popitem(last=False)
                 self._held[oldest] = dropped
-        else:
+        return auth
+
+    def _recent(self, account: str) -> AuthController | None:
+        auth = self._idle.get(account)
+        if auth is not None:
             self._idle.move_to_end(account)
         return auth
 
@@ -235,16 +238,17 @@ class MimiCore:
             ViewsClosedError: The gate is shut; `.__cause__` says why.
             ConfigurationError: There is no account of the app's own, or it is called from within its own restore.
         """
-        auth = self._own if account is None else self._idle.get(account)
+        auth = self._own if account is None else self._recent(account)
         if auth is None or not auth.gate.is_open:
             auth = await self._admitted(account)
         return await view(auth)
 
     async def _admitted(self, account: str | None) -> AuthController:
-        auth = self.auth if account is None else None
-        name = None if account is None else checked_account(account)
-        await self._front.passed()
-        auth = auth or self._controller(name or "")
+        name = self.auth.account if account is None else checked_account(account)
+        is_called_back = is_delivering() or is_inside_turn()  # then the start may be waiting for this very call
+        if not (is_called_back and self._turns.is_open):
+            await self._front.passed()
+        auth = self._controller(name)
         await auth.admit()
         return auth
 

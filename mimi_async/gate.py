@@ -31,7 +31,7 @@ class Gate:
 
     def shut(self, cause: MimiError) -> None:
         """Turn away all who wait and who come, each with a `ViewsClosedError` from this cause."""
-        self.is_open, self.cause = False, cause
+        self.is_open, self.cause = False, cause.again()
         self._wake()
 
     async def passed(self) -> None:

@@ -9,7 +9,16 @@ import tenacity
 
 from .auth.controller import AuthController
 from .auth.turns import Turns
-from .errors import MimiError, Phase, StartupError, StoreCorruptError, StoreUnavailableError, UnknownAnonymousIdError
+from .errors import (
+    ConfigurationError,
+    MimiError,
+    Phase,
+    StartupError,
+    StoreCorruptError,
+    StoreUnavailableError,
+    UnknownAnonymousIdError,
+    described,
+)
 from .stores.base import IdentityStore
 
 _T = TypeVar("_T")
@@ -63,6 +72,10 @@ async def keep_restoring(auth: AuthController, *, sleep: Sleep = asyncio.sleep) 
         )(auth.restore)
     except MimiError:
         return
+    except Exception as error:  # noqa: BLE001 - a flaw in a host's send must leave no view waiting at the gate
+        auth.gate.shut(ConfigurationError(f"the restore can't work: {described(error)}"))
+    finally:
+        auth.keeps_trying = False
 
 
 def _may_pass(error: BaseException) -> bool:

@@ -12,10 +12,11 @@ from ..errors import (
     ConfigurationError,
     MimiError,
     NotAuthenticatedError,
+    NotRestoredError,
     ServerTimeoutError,
     UnserviceableError,
 )
-from ..gate import Gate
+from ..gate import Gate, closed
 from ..identity import AccessToken, MimiUser
 from .delivery import UserUpdate, is_delivering
 from .records import Records
@@ -37,7 +38,6 @@ class Shared:
         turns: Owns what is under way.
         announcer: Tells the updates.
         patience: Seconds from a call to its deadline.
-        keeps_trying: The controller whose gate waits while its restore fails, or None.
         unserviceable: Why nothing may be asked any more, once the server has said so.
         on_unserviceable: Told when that happens.
     """
@@ -46,22 +46,28 @@ class Shared:
     turns: Turns
     announcer: "Announcer[Actor]"
     patience: float = 30.0
-    keeps_trying: "Actor | None" = None
     unserviceable: UnserviceableError | None = None
     on_unserviceable: Callable[[UnserviceableError], None] = lambda _: None
 
 
 class Actor:
-    """The state of one account: who the user is, as far as it is known, and the gate that follows from it."""
+    """The state of one account: who the user is, as far as it is known, and the gate that follows from it.
+
+    Attributes:
+        account: The partner's name for it.
+        gate: Whether views may run.
+        keeps_trying: Whether the gate waits while the restore fails retryably, since it is tried again.
+    """
 
     __slots__ = (
         "__weakref__", "_failure", "_is_restored", "_lock", "_restoring", "_shared", "_token", "_token_ends", "_told",
-        "_underway", "_user", "account", "gate",
+        "_underway", "_user", "account", "gate", "keeps_trying",
     )  # fmt: skip
 
     def __init__(self, account: str, shared: Shared) -> None:
         self.account = account
         self.gate = Gate()
+        self.keeps_trying = False
         self._shared = shared
         self._user: MimiUser | None = None  # the user as the turn under way has it
         self._told: MimiUser | None = None  # the user as of the last commit
@@ -89,11 +95,11 @@ class Actor:
             ViewsClosedError: The gate is shut; `.__cause__` says why.
         """
         refuse_inside(self)
-        if not self.gate.is_open and self._shared.keeps_trying is not self and not self._is_restored:
+        if not self.gate.is_open and not self.keeps_trying and not self._is_restored:
             try:
                 await self.restore()
             except MimiError as error:
-                self.gate.shut(error)
+                raise closed(error) from error
         await self.gate.passed()
 
     @property
@@ -105,9 +111,12 @@ class Actor:
 
     def _check_call(self) -> None:
         self._shared.turns.check_open()
+        self._check_serviceable()
+        refuse_inside(self)
+
+    def _check_serviceable(self) -> None:
         if self._shared.unserviceable is not None:
             raise self._shared.unserviceable.again()
-        refuse_inside(self)
 
     async def _call(self, work: Work[T], *, needs_restore: bool = True) -> T:
         """Take a turn for a public call, after the restore it may have to wait for."""
@@ -131,9 +140,9 @@ class Actor:
                 self._restoring = Turn(deadline, returns_at_commit=is_delivering())
                 return await self._take(self._restoring, self._restore)
             await self._join(self._restoring, deadline)
-        if not self._is_restored and self._failure is not None:
-            raise self._failure.again()
         self._shared.turns.check_open()
+        if not self._is_restored:
+            raise self._failure.again() if self._failure else NotRestoredError("the restore was cut off: try again")
         return None
 
     async def _join(self, turn: Turn[None], deadline: float) -> None:
@@ -156,6 +165,7 @@ class Actor:
         try:
             async with lock:
                 turn.hold(self)
+                self._check_serviceable()
                 place = await self._locked(turn, work)
         finally:
             self._underway -= 1
@@ -170,6 +180,7 @@ class Actor:
     async def _locked(self, turn: Turn[T], work: Work[T]) -> "Place[Actor] | None":
         try:
             turn.result = await work(turn)
+            turn.error = None  # a deadline that somebody's code has swallowed cuts nothing any more
         except MimiError as error:
             turn.error = error
         except asyncio.CancelledError:
@@ -188,8 +199,10 @@ class Actor:
             self._shared.unserviceable = error
             self._shared.on_unserviceable(error)
         if turn is self._restoring and isinstance(error, MimiError):
-            turn.is_quiet = self._shared.keeps_trying is self and type(error) is type(self._failure)
+            turn.is_quiet = self.keeps_trying and type(error) is type(self._failure)
             self._failure = error
+        if isinstance(error, MimiError) and error is self._failure:
+            self._failure = error.again()  # the caller's own gets a traceback, which holds the frames of whoever called
 
     def _swing_gate(self) -> None:
         """Let the gate follow the record."""
@@ -199,7 +212,7 @@ class Actor:
         if failure is None:
             if self._is_restored:
                 self.gate.open()
-        elif not (failure.retryable and self._shared.keeps_trying is self):
+        elif not (failure.retryable and self.keeps_trying):
             self.gate.shut(failure)
 
     def _news(self, turn: Turn[Any], old: MimiUser | None) -> UserUpdate | None:

@@ -257,9 +257,11 @@ class AuthController(Works):
             replay: Tell the settled state first, `(current, None, None)`, also when there is no user; before the
                 restore, as soon as it has ended well.
         """
-        subscription = self._shared.announcer.observe(self, receiver, replay=replay)
-        if replay and self._is_restored:
+        is_settled = replay and self._is_restored
+        if is_settled:
             self._shared.turns.check_open()
+        subscription = self._shared.announcer.observe(self, receiver, replay=replay)
+        if is_settled:
             place = self._shared.announcer.take_place(self, None, UserUpdate(self._told, None, None))
             if place is not None:
                 self._shared.turns.own(self._shared.announcer.deliver(place))

@@ -122,6 +122,7 @@ class Announcer(Generic[S]):
         self._of_sender: dict[S, dict[int, Subscription]] = {}
         self._last_places: dict[S, Place[S]] = {}
         self._iterations: weakref.WeakSet[Latest] = weakref.WeakSet()
+        self._is_closed = False
 
     def observe_all(self, receiver: Receiver) -> Subscription:
         """Subscribe to the updates of every sender."""
@@ -139,11 +140,13 @@ class Announcer(Generic[S]):
     def updates(self, sender: S) -> Updates:
         """Return the updates of one sender as an iterator that ends with `close`."""
         latest = Latest()
+        latest.is_ended = self._is_closed
         self._iterations.add(latest)
         return Updates(latest, self.observe(sender, latest.put).close)
 
     def close(self) -> None:
-        """End all iterations."""
+        """End all iterations, those to come too."""
+        self._is_closed = True
         for latest in list(self._iterations):
             latest.end()
 

@@ -203,6 +203,11 @@ def _holding(turn: Turn[Any] | None) -> Turn[Any] | None:
     return turn
 
 
+def is_inside_turn() -> bool:
+    """Whether this runs inside a turn: in a known_id, a store or a send."""
+    return _inside.get() is not None
+
+
 def refuse_inside(holder: object) -> None:
     """Refuse a call that would wait for the turn it is made from.
 

@@ -1,0 +1,151 @@
+import asyncio
+from typing import Any
+
+import pytest
+
+from mimi_async import (
+    NotStartedError,
+    ServerBusyError,
+    ServerUnreachableError,
+    UnknownAnonymousIdError,
+    ViewsClosedError,
+    startup,
+)
+
+from .doubles import FakeServer, News, an_id, core_of, settle, store_with, views, whose
+
+DOWN = ServerUnreachableError("down")
+BUSY = ServerBusyError("busy")
+
+
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let keep_trying wait for nothing but a turn of the loop."""
+    monkeypatch.setattr(startup.keep_restoring, "__kwdefaults__", {"sleep": _no_sleep})
+
+
+async def _no_sleep(seconds: float) -> None:
+    await asyncio.sleep(0)
+
+
+# on_restore_failure="keep_trying" ------------------------------------------------------------------------------------
+
+
+async def test_keep_trying_enters_at_once_and_views_wait_until_a_restore_ends_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    no_pause(monkeypatch)
+    server = FakeServer()
+    known, news = server.add_user(), News()
+    server.script = [DOWN, DOWN, BUSY, BUSY, DOWN]
+    release = server.hold()
+    async with core_of(server, store=await store_with(known), on_restore_failure="keep_trying") as core:
+        core.observe(news)
+        waiting = await views(core, 5)
+        release.set()
+        users = await asyncio.gather(*waiting)
+        assert {user.anonymous_id for user in users if user} == {known}
+    assert [kind for _, _, kind in news.kinds] == [
+        ServerUnreachableError,
+        ServerBusyError,
+        ServerUnreachableError,
+        None,
+    ], "the first failure and each change of its class, then the user"
+
+
+async def test_keep_trying_ends_with_a_verdict() -> None:
+    server = FakeServer()
+    async with core_of(server, store=await store_with(an_id(404)), on_restore_failure="keep_trying") as core:
+        with pytest.raises(ViewsClosedError) as caught:
+            await core.present(whose)
+        assert isinstance(caught.value.__cause__, UnknownAnonymousIdError)
+        await settle()
+        assert server.requests == ["POST /v1/sessions"]
+        await core.auth.start_over()
+        assert await core.present(whose) is None
+
+
+async def test_keep_trying_goes_on_after_a_cancellation_that_is_somebody_elses(monkeypatch: pytest.MonkeyPatch) -> None:
+    no_pause(monkeypatch)
+    server, calls = FakeServer(), iter([True, False])
+
+    async def known_id(account: str) -> None:
+        if next(calls):
+            raise asyncio.CancelledError
+
+    async with core_of(server, known_id=known_id, on_restore_failure="keep_trying") as core:
+        assert await core.present(whose) is None
+
+
+async def test_keep_trying_is_over_when_the_core_is_left() -> None:
+    server = FakeServer()
+    store = await store_with(server.add_user())
+    server.failure = DOWN
+    async with core_of(server, store=store, on_restore_failure="keep_trying") as core:
+        [view] = await views(core, 1)
+    with pytest.raises(ViewsClosedError) as caught:
+        await view
+    assert isinstance(caught.value.__cause__, NotStartedError)
+    assert not core._turns._tasks
+
+
+async def test_a_bug_behind_the_restore_leaves_no_view_waiting() -> None:
+    async def send(request: object) -> Any:
+        return "no reply"
+
+    store = await store_with(an_id(1))
+    async with core_of(FakeServer(), send=send, store=store, on_restore_failure="keep_trying") as core:
+        with pytest.raises(ViewsClosedError):
+            await core.present(whose)
+
+
+# present(account=) ---------------------------------------------------------------------------------------------------
+
+
+async def test_one_fresh_try_is_shared_by_all_who_wait_after_a_failure_that_may_pass() -> None:
+    server = FakeServer()
+    known = server.add_user()
+    async with core_of(server, store=await store_with(known, "a"), account=None) as core:
+        server.script = [DOWN]
+        with pytest.raises(ViewsClosedError) as caught:
+            await core.present(whose, account="a")
+        assert isinstance(caught.value.__cause__, ServerUnreachableError)
+        users = await asyncio.gather(*(core.present(whose, account="a") for _ in range(50)))
+        assert {user.anonymous_id for user in users if user} == {known}
+        assert len(server.requests) == 2
+
+
+async def test_waiters_of_one_restore_share_its_verdict_each_with_an_exception_of_its_own() -> None:
+    server = FakeServer()
+    async with core_of(server, store=await store_with(an_id(404), "a"), account=None) as core:
+        errors = await asyncio.gather(*(core.auth_for("a") for _ in range(50)), return_exceptions=True)
+        assert {type(error) for error in errors} == {UnknownAnonymousIdError}
+        assert len({id(error) for error in errors}) == 50
+        assert server.requests == ["POST /v1/sessions"]
+        with pytest.raises(ViewsClosedError):
+            await core.present(whose, account="a")
+        assert server.requests == ["POST /v1/sessions"], "a verdict is not asked for again"
+
+
+async def test_a_failed_restore_of_one_account_shuts_nobody_elses_views() -> None:
+    server = FakeServer()
+    async with core_of(server, store=await store_with(an_id(404), "a")) as core:
+        with pytest.raises(ViewsClosedError):
+            await core.present(whose, account="a")
+        assert await core.present(whose) is None
+        assert await core.present(whose, account="b") is None
+
+
+async def test_one_waiter_who_is_late_shuts_nobody_elses_views() -> None:
+    server = FakeServer()
+    async with core_of(server, store=await store_with(server.add_user(), "a"), account=None) as core:
+        release = server.hold()
+        early = asyncio.create_task(core.present(whose, account="a"))
+        await server.asked()
+        core._shared.patience = 0.0
+        with pytest.raises(ViewsClosedError):
+            await core.present(whose, account="a")
+        assert core._controller("a").gate.cause is None
+        core._shared.patience = 30.0
+        release.set()
+        assert await early is not None
+        assert await core.present(whose, account="a") is not None
