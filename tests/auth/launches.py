@@ -52,6 +52,7 @@ class App:
     server: IdentityServer
     store: WatchedStore
     news: News = attrs.field(factory=News)
+    patience: float = 30.0
 
     def core(self, **settings: Any) -> MimiCore:
         """A core for one launch, with an observer."""
@@ -63,6 +64,7 @@ class App:
         }
         core = MimiCore(**{**defaults, **settings})
         core.observe(self.news)
+        core._shared.patience = self.patience
         return core
 
     async def first_launch(self) -> MimiUser:
