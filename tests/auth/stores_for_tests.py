@@ -32,6 +32,10 @@ class WatchedStore(IdentityStore):
         """Let something happen the next so many times that a verb is called or has done its work; it may raise."""
         self._acts[moment] = (act, times)
 
+    def heal(self) -> None:
+        """Let nothing happen any more."""
+        self._acts.clear()
+
     async def __aenter__(self) -> Self:
         await self.inner.__aenter__()
         self.is_entered += 1
