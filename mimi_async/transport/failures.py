@@ -17,7 +17,6 @@ BEFORE_SENDING = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, 
 """What aiohttp raises while it connects: no byte of the request has left."""
 
 _TLS = (aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch, ssl.SSLCertVerificationError)
-_CUT_OFF = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
 
 def translated(error: Exception, server: str, request_id: str) -> MimiError:
@@ -31,7 +30,7 @@ def translated(error: Exception, server: str, request_id: str) -> MimiError:
         server: Host and port, for the message.
         request_id: The id of the call.
     """
-    if isinstance(error, _TLS) and not isinstance(_reason(error), _CUT_OFF):
+    if isinstance(error, _TLS):
         why = getattr(_reason(error), "verify_message", "") or "no TLS as we know it"
         msg = (
             f"the server {server} can't be trusted: {why}; nothing was sent: check the address, "

@@ -16,8 +16,9 @@ ATTEMPTS: Final = 3
 JITTER_BASE: Final = 0.1
 JITTER_CAP: Final = 5.0
 
-BUDGET: Final = 10.0
-EARNED: Final = 0.1
+BUDGET: Final = 100
+COST: Final = 10
+EARNED: Final = 1
 
 Sleep = Callable[[float], Awaitable[None]]
 Uniform = Callable[[float, float], float]
@@ -33,7 +34,8 @@ Attempt = Callable[[Call], Awaitable[wire.Reply]]
 class Retries:
     """The policy and the budget that all calls of a transport share.
 
-    A retry costs one token of ten and a good request earns a tenth, so that an outage does not double the load.
+    A retry costs one token of ten and a good request earns a tenth, so that an outage does not double the load. They
+    are counted in tenths.
 
     Args:
         sleep: Waits for that many seconds.
@@ -54,8 +56,7 @@ class Retries:
 
     def earn(self) -> None:
         """Count a good request."""
-        if self._tokens < BUDGET:
-            self._tokens = min(BUDGET, self._tokens + EARNED)
+        self._tokens = min(BUDGET, self._tokens + EARNED)
 
     async def after(self, failure: MimiError, attempt: Attempt, call: Call) -> wire.Reply:
         """Go on after the first attempt has failed, as the policy says.
@@ -90,13 +91,13 @@ class Retries:
 
     def _must_end(self, state: tenacity.RetryCallState) -> bool:
         """Whether that was the last attempt, the budget is spent, or the wait would pass the deadline."""
-        if state.attempt_number >= ATTEMPTS or self._tokens < 1:
+        if state.attempt_number >= ATTEMPTS or self._tokens < COST:
             return True
         return asyncio.get_running_loop().time() + state.upcoming_sleep >= _call(state).deadline
 
     def _spend(self, state: tenacity.RetryCallState) -> None:
         """Pay for a retry, and tell of it without the text of any exception."""
-        self._tokens -= 1
+        self._tokens -= COST
         call = _call(state)
         _log.info(
             "%s %s: attempt %d of request %s failed (%s), trying again in %.2f s",

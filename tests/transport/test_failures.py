@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
+import attrs
 import pytest
 
+from mimi_async import wire
 from mimi_async.errors import (
     ConfigurationError,
     InsecureServerError,
@@ -99,13 +101,41 @@ async def test_an_attempt_ends_after_ten_seconds(slow: Answer, transport_to: To,
     async with ScriptedServer(slow, reply()) as server, transport_to(server.url) as transport:
         call = asyncio.create_task(transport.send(LOG_IN))
         await server.was_asked(1)
+        start = clock()
         clock.advance(9.5)
         await asyncio.sleep(0.01)
         assert len(server.asked) == 1
         clock.advance(0.6)
         assert (await call).status == 200
+        assert clock() - start < 10.5
     assert len(naps.taken) == 1
     assert [asked.connection for asked in server.asked] == [1, 2]
+
+
+async def test_each_of_many_attempts_has_its_own_ten_seconds(transport_to: To, clock: Clock) -> None:
+    """They share one timer."""
+    once = wire.Request(method="POST", path="/v1/unsafe", body=b"{}")
+    async with ScriptedServer(silence) as server, transport_to(server.url) as transport:
+        start, calls = clock(), []
+        for number in range(1, 4):
+            calls.append(asyncio.create_task(transport.send(once)))
+            await server.was_asked(number)
+            clock.advance(4)
+        for number, call in enumerate(calls):
+            assert not call.done()
+            clock.advance(4 * number + 10.1 - (clock() - start))
+            with pytest.raises(ServerTimeoutError):
+                await call
+            assert clock() - start < 4 * number + 10.5
+
+
+async def test_a_limit_ends_with_its_attempt(transport_to: To, clock: Clock) -> None:
+    async with ScriptedServer(reply()) as server, transport_to(server.url) as transport:
+        await transport.send(LOG_IN)
+        await transport.send(attrs.evolve(LOG_IN, deadline=clock() + 5))
+        clock.advance(31)
+        await asyncio.sleep(0.01)
+        assert (await transport.send(LOG_IN)).status == 200
 
 
 async def test_says_that_no_answer_came_in_time(transport_to: To, clock: Clock) -> None:

@@ -72,3 +72,10 @@ async def test_uses_one_connection_for_calls_that_follow_each_other(transport_to
         for _ in range(4):
             await transport.send(LOG_IN)
     assert server.connections == 1
+
+
+async def test_keeps_no_address_of_a_cursor(transport_to: To) -> None:
+    async with ScriptedServer(reply()) as server, transport_to(server.url) as transport:
+        for cursor in (None, "1", "2", None):
+            await transport.send(wire.list_tests(cursor, TOKEN))
+    assert list(transport._urls) == ["/v1/user/hearing-tests"]

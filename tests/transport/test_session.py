@@ -117,11 +117,12 @@ async def test_never_closes_an_injected_session() -> None:
     assert server.connections == 1
 
 
-async def test_refuses_a_session_that_is_closed() -> None:
-    session = aiohttp.ClientSession()
-    await session.close()
-    with pytest.raises(ConfigurationError, match="is closed: keep it open"):
-        await Transport("https://identity.example", CREDENTIALS, session=session).__aenter__()
+@pytest.mark.parametrize("what", ["session", "connector"])
+async def test_refuses_a_session_that_is_closed(what: str) -> None:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector()) as session:
+        await (session if what == "session" or session.connector is None else session.connector).close()
+        with pytest.raises(ConfigurationError, match="is closed: keep it open"):
+            await Transport("https://identity.example", CREDENTIALS, session=session).__aenter__()
 
 
 async def test_says_that_the_injected_session_was_closed_meanwhile() -> None:
@@ -172,9 +173,11 @@ async def test_the_wait_for_the_pool_ends_at_the_deadline(clock: Clock) -> None:
         await server.was_asked(1)
         second = asyncio.create_task(transport.send(attrs.evolve(LOG_IN, deadline=clock() + 5)))
         await asyncio.sleep(0)
+        start = clock()
         clock.advance(5.1)
         with pytest.raises(ServerTimeoutError, match="before its request could be sent"):
             await second
+        assert clock() - start < 6
         first.cancel()
         await asyncio.wait([first])
     assert len(server.asked) == 1
