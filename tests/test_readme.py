@@ -1,0 +1,114 @@
+"""The samples in README, each run as the program or the test that it is."""
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mimi_async
+from mimi_async import AnonymousId, LogInAnonymously, MimiCore
+from mimi_async.stores import MemoryStore
+from mimi_async.testing import IdentityServer
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+SAMPLES = re.findall(r"^## ([^\n]+)\n(?:(?!^## ).)*?^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def run(sample: str, folder: Path, server: IdentityServer) -> str:
+    """Run a sample in a folder of its own; return what it printed."""
+    path = folder / ("test_sample.py" if "def test_" in sample else "sample.py")
+    path.write_text(sample)
+    how = [
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:asyncio",
+        "-c",
+        os.devnull,
+        "--rootdir",
+        str(folder),
+    ]
+    environ = {
+        **os.environ,
+        "MIMI_SERVER": server.url,
+        "MIMI_CLIENT_ID": server.credentials.client_id,
+        "MIMI_CLIENT_SECRET": server.credentials.secret.reveal(),
+    }
+    done = subprocess.run(
+        [sys.executable, "-W", "error", *(how if path.name.startswith("test_") else ()), path.name],
+        cwd=folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return str(done.stdout)
+
+
+def sample_of(title: str) -> str:
+    return str(dict(SAMPLES)[title])
+
+
+def test_every_sample_is_found() -> None:
+    assert len(SAMPLES) == README.count("```python") == 4
+
+
+@pytest.mark.parametrize("title", ["One user", "The guide's own way"])
+def test_a_sample_of_one_user_finds_it_again(title: str, tmp_path: Path, mimi_server: IdentityServer) -> None:
+    for _ in range(2):
+        run(sample_of(title), tmp_path, mimi_server)
+        assert mimi_server.users == 1
+    assert [request.path for request in mimi_server.requests].count("/v1/anonymous-users") == 1
+
+
+async def test_the_sample_of_the_guide_drops_an_id_that_was_erased_elsewhere(tmp_path: Path) -> None:
+    async with IdentityServer() as server:
+        await asyncio.to_thread(run, sample_of("The guide's own way"), tmp_path, server)
+        anonymous_id = AnonymousId((tmp_path / "my_account.txt").read_text())
+        async with MimiCore(server.new_client(), server=server.url, store=MemoryStore()) as tv:
+            await tv.auth.authenticate(LogInAnonymously(anonymous_id))
+            await tv.auth.reset()
+        said = await asyncio.to_thread(run, sample_of("The guide's own way"), tmp_path, server)
+        users = server.users
+
+    assert said == "erased on another product\n"
+    assert users == 1
+    assert AnonymousId((tmp_path / "my_account.txt").read_text()) != anonymous_id
+
+
+def test_the_sample_of_many_accounts_makes_one_user_each(tmp_path: Path, mimi_server: IdentityServer) -> None:
+    said = run(sample_of("Many accounts in a service"), tmp_path, mimi_server)
+
+    assert said == "10 users for 100 visits of 10 accounts\n"
+    assert mimi_server.users == 10
+
+
+def test_the_sample_of_a_test_is_a_test_that_passes(tmp_path: Path, mimi_server: IdentityServer) -> None:
+    assert "1 passed" in run(sample_of("Tests of your own"), tmp_path, mimi_server)
+
+
+def test_the_first_ten_lines_say_whose_it_is() -> None:
+    start = " ".join(README.splitlines()[:10])
+
+    assert "not affiliated with Mimi Hearing Technologies" in start
+    assert "Unofficial" in start
+    assert "the HTTP contract and the server here are ours" in start
+
+
+def test_every_error_that_a_caller_may_meet_is_told() -> None:
+    told = README[README.index("## When something fails") :]
+
+    names = [
+        name for name in mimi_async.__all__ if name.endswith("Error") and not getattr(mimi_async, name).__subclasses__()
+    ]
+    assert len(names) >= 20
+    assert [name for name in names if f"`{name}`" not in told] == []
