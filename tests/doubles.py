@@ -155,6 +155,21 @@ class News:
         assert [update.old for update in self.told[1:]] == [update.current for update in self.told[:-1]]
 
 
+class Failures:
+    """A receiver of `observer_failed`."""
+
+    def __init__(self, core: MimiCore) -> None:
+        self.told: list[tuple[object, BaseException]] = []
+        core.observer_failed.connect(self.hear)
+
+    def hear(self, sender: object, *, receiver: object, error: BaseException) -> None:
+        self.told.append((receiver, error))
+
+    @property
+    def kinds(self) -> list[type[BaseException]]:
+        return [type(error) for _, error in self.told]
+
+
 def then(act: Callable[[AuthController, UserUpdate], Any]) -> Receiver:
     """An async receiver that does something with the controller and the update it is told."""
 

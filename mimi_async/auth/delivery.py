@@ -97,15 +97,17 @@ class Round:
         driver, token = self._driver, _delivering.set(True)
         try:
             for receiver, update in self._audience:
-                await self._tell(receiver, update)
+                failed = await self._tell(receiver, update)
                 if self._driver != driver:
                     return
+                if failed is not None:
+                    self._manners.report(self._sender, receiver, failed)
         finally:
             _delivering.reset(token)
             if self._driver == driver:
                 self._ended()
 
-    async def _tell(self, receiver: Receiver, update: UserUpdate) -> None:
+    async def _tell(self, receiver: Receiver, update: UserUpdate) -> BaseException | None:
         loop = asyncio.get_running_loop()
         task, begun = asyncio.current_task(), loop.time()
         cancels = task.cancelling() if task else 0
@@ -121,9 +123,8 @@ class Round:
         except Exception as error:  # noqa: BLE001 - a receiver is somebody else's code, and may hurt nobody but itself
             failed = error
         if failed is None and loop.time() - begun > self._manners.patience:
-            failed = TimeoutError("it blocked the event loop for longer than a receiver may take")
-        if failed is not None:
-            self._manners.report(self._sender, receiver, failed)
+            failed = TimeoutError("it took longer than a receiver may take, or blocked the event loop")
+        return failed
 
     async def _finished(self, receiver: Receiver, outcome: object) -> None:
         """Await what a receiver returned; only one that suspends pays for a timeout."""
