@@ -85,7 +85,11 @@ def _utc(moment: object) -> dt.datetime:
     if not isinstance(moment, dt.datetime) or moment.utcoffset() is None:
         msg = "taken_at must be a datetime with a time zone, such as datetime.now(timezone.utc)"
         raise InvalidInputError(msg)
-    return moment.astimezone(dt.UTC)
+    try:
+        return moment.astimezone(dt.UTC)
+    except OverflowError:
+        msg = "taken_at must be a time that UTC can tell: from the year 1 to the year 9999"
+    raise InvalidInputError(msg)
 
 
 def _flag(value: object) -> bool:

@@ -12,7 +12,8 @@ from ..identity import AnonymousId, Secret, Sex
 
 Level = Annotated[float, Meta(ge=-10, le=120, description="A threshold in dB HL")]
 Moment = Annotated[dt.datetime, Meta(tz=True)]
-UserId = Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
+UserId = Annotated[str, Meta(pattern="^[0-9a-f]{32}$", max_length=32)]  # `$` alone lets a line feed follow
+Token = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._~+/-]+=*(?!\n)$", max_length=1024, description="RFC 6750, b64token")]
 Year = Annotated[int, Meta(description="18 years ago or earlier, not before 1900")]
 
 
@@ -64,8 +65,12 @@ class SessionMessage(Struct, frozen=True, kw_only=True):
     """A user and an access token for it."""
 
     user: User
-    access_token: Annotated[str, Meta(min_length=1, max_length=1024)]
+    access_token: Token
     expires_in: Annotated[float, Meta(gt=0, description="seconds")]
+
+    def __repr__(self) -> str:
+        """Show no token: tracebacks may show what a frame holds."""
+        return f"{type(self).__name__}(…)"
 
 
 class Creation(SessionMessage, frozen=True, kw_only=True):
@@ -123,8 +128,8 @@ class Problem(Struct, frozen=True, kw_only=True):
 
 
 def _read_secret(kind: type, value: object) -> object:
-    if issubclass(kind, Secret) and isinstance(value, str):
-        return kind(value)
+    if kind is AnonymousId:
+        return AnonymousId(value)  # type: ignore[arg-type] # whatever is no id is an InvalidAnonymousIdError
     raise NotImplementedError
 
 

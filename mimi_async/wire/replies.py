@@ -135,7 +135,7 @@ def read_test(reply: Reply) -> HearingTestResult:
         MimiError: The error that the reply stands for.
     """
     _expect(reply, 201, 200)
-    return result_of(_decoded(_read_test, reply, of_user=False))
+    return _result(_decoded(_read_test, reply, of_user=False), reply)
 
 
 def read_tests(reply: Reply) -> tuple[list[HearingTestResult], str | None]:
@@ -146,7 +146,7 @@ def read_tests(reply: Reply) -> tuple[list[HearingTestResult], str | None]:
     """
     _expect(reply, 200)
     page = _decoded(_read_page, reply, of_user=False)
-    return [result_of(test) for test in page.tests], page.next_cursor
+    return [_result(test, reply) for test in page.tests], page.next_cursor
 
 
 def read_export(reply: Reply) -> bytes:
@@ -194,9 +194,9 @@ def seconds_to_wait(header: str | None, now: float) -> float | None:
         return float(header[:9])
     try:
         date = email.utils.parsedate_to_datetime(header)
-    except ValueError:
+        return max(0.0, date.replace(tzinfo=date.tzinfo or dt.UTC).timestamp() - now)
+    except (ValueError, OverflowError):
         return None
-    return max(0.0, date.replace(tzinfo=date.tzinfo or dt.UTC).timestamp() - now)
 
 
 def failure(reply: Reply, *, about: AnonymousId | None = None) -> MimiError | None:
@@ -287,5 +287,14 @@ def _user(message: User, anonymous_id: AnonymousId, reply: Reply, expected: str 
         anonymous_id=anonymous_id,
         year_of_birth=message.year_of_birth,
         sex=message.sex,
-        latest_hearing_test=None if test is None else result_of(test),
+        latest_hearing_test=None if test is None else _result(test, reply),
     )
+
+
+def _result(test: HearingTest, reply: Reply) -> HearingTestResult:
+    """Return the hearing test; its time may be one that no calendar holds, once it is told in UTC."""
+    try:
+        return result_of(test)
+    except InvalidInputError:
+        msg = "the answer holds a hearing test of an impossible time; nothing was adopted"
+    raise ProtocolError(msg, request_id=reply.request_id)

@@ -110,7 +110,7 @@ def read_new_test(body: bytes) -> HearingTestResult:
     left, right = audiogram_of(message.left), audiogram_of(message.right)
     try:
         return HearingTestResult(taken_at=message.taken_at, calibrated=message.calibrated, left=left, right=right)
-    except OverflowError:
+    except InvalidInputError:
         refused = RefusedBodyError(422, "the moment at $.taken_at is before the year 1 or after 9999 in UTC")
     raise refused
 
