@@ -17,7 +17,7 @@ from .server import Server, Settings
 from .server.listener import keys_of
 from .server.settings import DEFAULT_PORT
 from .server.sqlite import SQLiteUserBook
-from .server.users import new_client
+from .server.users import check_names, new_client
 
 _SQLITE = "sqlite:///"
 
@@ -119,6 +119,7 @@ async def _serve(server: Server) -> None:
 
 
 async def _add_client(database: Path, partner: str, client: str) -> None:
+    check_names(partner, client)
     book = SQLiteUserBook(database)
     await book.open()
     try:

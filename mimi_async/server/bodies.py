@@ -104,7 +104,7 @@ async def _slow_body(content: StreamReader, seconds: float) -> bytes:
                 body += chunk
     except TimeoutError:
         late = ProblemError(408, f"the body must arrive within {seconds:g} s", _HANG_UP)
-    except web.RequestPayloadError:
+    except (web.RequestPayloadError, ConnectionError):  # a broken chunk, or the client has gone
         late = ProblemError(400, "the body is no HTTP/1.1", _HANG_UP)
     else:
         return body

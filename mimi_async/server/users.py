@@ -190,11 +190,11 @@ class UserBook(Protocol):
         """Return how many users there are; those that were erased are none."""
 
 
-def new_client(keys: Keys, partner: str, client_id: str) -> tuple[ClientCredentials, bytes]:
-    """Return credentials with a fresh secret of 256 random bits, and the digest that a book keeps of it.
+def check_names(partner: str, client_id: str) -> None:
+    """Refuse names that could be those of persons, or that are those of `DEV_CLIENT`.
 
     Raises:
-        ConfigurationError: One of the names has another shape, or is that of `DEV_CLIENT`.
+        ConfigurationError: One of them has another shape.
     """
     for name in (partner, client_id):
         if not _NAME.fullmatch(name) or name == DEV_PARTNER:
@@ -203,5 +203,14 @@ def new_client(keys: Keys, partner: str, client_id: str) -> tuple[ClientCredenti
                 f"not beginning with a mark, and not {DEV_PARTNER!r}"
             )
             raise ConfigurationError(msg)
+
+
+def new_client(keys: Keys, partner: str, client_id: str) -> tuple[ClientCredentials, bytes]:
+    """Return credentials with a fresh secret of 256 random bits, and the digest that a book keeps of it.
+
+    Raises:
+        ConfigurationError: `check_names` refuses a name.
+    """
+    check_names(partner, client_id)
     secret = ClientSecret(secrets.token_hex(32))
     return ClientCredentials(client_id, secret), keys.client_digest(secret)

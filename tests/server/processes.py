@@ -1,0 +1,66 @@
+"""The server and its command line as processes of their own."""
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import attrs
+
+COMMAND = (sys.executable, "-m", "mimi_async")
+ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("MIMI_")}
+
+
+@attrs.frozen
+class Ended:
+    status: int
+    out: str
+    err: str
+
+
+async def run(*arguments: str | Path, environ: dict[str, str] | None = None) -> Ended:
+    """Run the command line to its end."""
+    pipe = asyncio.subprocess.PIPE
+    env = ENVIRON | (environ or {})
+    process = await asyncio.create_subprocess_exec(*COMMAND, *map(str, arguments), stdout=pipe, stderr=pipe, env=env)
+    out, err = await process.communicate()
+    assert process.returncode is not None
+    return Ended(process.returncode, out.decode(), err.decode())
+
+
+@attrs.define
+class Serving:
+    """A process that serves: `url`, and what it printed."""
+
+    url: str
+    line: str
+    process: asyncio.subprocess.Process
+
+    async def end(self, number: signal.Signals) -> Ended:
+        self.process.send_signal(number)
+        out, err = await self.process.communicate()
+        assert self.process.returncode is not None
+        return Ended(self.process.returncode, out.decode(), err.decode())
+
+
+@asynccontextmanager
+async def serving(database: Path, *options: str, environ: dict[str, str] | None = None) -> AsyncIterator[Serving]:
+    """Run `serve` until the context is left, at the latest."""
+    pipe = asyncio.subprocess.PIPE
+    arguments = ("serve", "--port", "0", "--database", f"sqlite:///{database}", *options)
+    env = ENVIRON | (environ or {})
+    process = await asyncio.create_subprocess_exec(*COMMAND, *arguments, stdout=pipe, stderr=pipe, env=env)
+    assert process.stdout is not None
+    try:
+        line = (await process.stdout.readline()).decode()
+        found = re.match(r"serving (http\S+) ", line)
+        assert found, line
+        yield Serving(found[1], line, process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()

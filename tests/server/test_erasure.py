@@ -1,0 +1,128 @@
+"""What the server holds about a person: no id while it lives, and digests alone afterwards."""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from mimi_async.testing import IdentityServer
+
+from .client import PlainClient, a_key, a_test
+
+
+def at_rest(server: IdentityServer) -> bytes:
+    """Every byte that lies on the disk beside the keys."""
+    folder = server.database.parent
+    return b"".join(path.read_bytes() for path in folder.iterdir() if path.suffix != ".keys")
+
+
+def rows(server: IdentityServer, select: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(server.database)) as connection:
+        return connection.execute(select).fetchall()
+
+
+async def test_no_secret_is_ever_at_rest(client: PlainClient, server: IdentityServer) -> None:
+    key, test_key = a_key(), a_key()
+    made = (await client.create(key)).json
+    await client.log_in(made["anonymous_id"])
+    await client.submit(made["access_token"], key=test_key)
+    secret = server.credentials.secret.reveal()
+    bare = made["anonymous_id"].replace("-", "")
+    texts = [made["anonymous_id"], bare, key, test_key, secret, made["access_token"]]
+    held = at_rest(server)
+    assert made["user"]["id"].encode() in held
+    for text in texts:
+        assert text.encode() not in held
+    for digits in (bare, key, test_key, secret):
+        assert bytes.fromhex(digits) not in held
+
+
+async def test_an_erasure_leaves_digests_alone(client: PlainClient, server: IdentityServer) -> None:
+    made = (await client.create()).json
+    token = made["access_token"]
+    await client.ask("PATCH", "/v1/user", {"year_of_birth": 1980, "sex": "intersex"}, token=token)
+    test = (await client.submit(token)).json
+    assert test["id"].encode() in at_rest(server)
+    assert (await client.ask("DELETE", "/v1/user", token=token)).status == 204
+    held = at_rest(server)
+    assert made["user"]["id"].encode() not in held
+    assert test["id"].encode() not in held
+    assert rows(server, "SELECT * FROM hearing_tests") == []
+    ((partner, create_digest, id_digest, *personal),) = rows(server, "SELECT * FROM users")
+    assert partner == "acme"
+    assert [type(create_digest), type(id_digest)] == [bytes, bytes]
+    assert personal == [None] * 4
+
+
+async def test_an_erasure_leaves_other_users_alone(client: PlainClient, server: IdentityServer) -> None:
+    token, other = await client.new_token(), await client.new_token()
+    await client.submit(other)
+    await client.ask("DELETE", "/v1/user", token=token)
+    assert server.users == 1
+    assert (await client.ask("GET", "/v1/user", token=other)).json["latest_hearing_test"] is not None
+
+
+async def test_a_replay_at_the_moment_of_an_erasure_revives_nobody(client: PlainClient, server: IdentityServer) -> None:
+    for _ in range(10):
+        key = a_key()
+        token = (await client.create(key)).json["access_token"]
+        replays = (client.create(key) for _ in range(5))
+        await asyncio.gather(client.ask("DELETE", "/v1/user", token=token), *replays)
+        assert (await client.create(key)).problem == "erased"
+    assert server.users == 0
+
+
+async def test_an_export_holds_everything(client: PlainClient) -> None:
+    made = (await client.create()).json
+    token = made["access_token"]
+    await client.ask("PATCH", "/v1/user", {"year_of_birth": 1980}, token=token)
+    tests = [(await client.submit(token, a_test(f"2026-03-{day:02}T00:00:00Z"))).json for day in range(1, 31)]
+    tests += [(await client.submit(token, a_test(f"2026-05-{day:02}T00:00:00Z"))).json for day in range(1, 31)]
+    export = await client.ask("GET", "/v1/user/export", token=token)
+    assert export.status == 200
+    assert export.json["user"] == made["user"] | {"year_of_birth": 1980, "latest_hearing_test": tests[-1]}
+    assert export.json["hearing_tests"] == tests[::-1]
+    assert export.json["created_at"].endswith("Z")
+    assert export.json.keys() == {"user", "created_at", "hearing_tests"}
+    assert made["anonymous_id"] not in export.body.decode()
+
+
+PERSONAL = [
+    "INSERT INTO users VALUES ('Ada Lovelace', x'00', x'00', NULL, NULL, NULL, NULL)",
+    "INSERT INTO users VALUES ('ada@example.org', x'00', x'00', NULL, NULL, NULL, NULL)",
+    "INSERT INTO users VALUES ('acme', 'Ada', x'00', NULL, NULL, NULL, NULL)",
+    "INSERT INTO users VALUES ('acme', x'00', 'Ada', NULL, NULL, NULL, NULL)",
+    "UPDATE users SET user_id = 'Ada Lovelace'",
+    "UPDATE users SET created_at = 'Ada'",
+    "UPDATE users SET year_of_birth = 'Ada'",
+    "UPDATE users SET year_of_birth = 1815",
+    "UPDATE users SET sex = 'Ada'",
+    "UPDATE users SET user_id = NULL",
+    "UPDATE users SET created_at = NULL, user_id = NULL, year_of_birth = 1980",
+    "UPDATE hearing_tests SET test_id = 'Ada'",
+    "UPDATE hearing_tests SET taken_at = 'Ada'",
+    "UPDATE hearing_tests SET calibrated = 2",
+    "UPDATE hearing_tests SET left_250 = 'Ada'",
+    "UPDATE hearing_tests SET right_8000 = 121",
+    "UPDATE hearing_tests SET user_id = 'ffffffffffffffffffffffffffffffff'",
+    "UPDATE clients SET partner = 'Ada Lovelace'",
+    "UPDATE clients SET client_id = 'ada@example.org'",
+    "INSERT INTO key_checks VALUES ('Ada', x'00')",
+]
+
+
+@pytest.mark.parametrize("statement", PERSONAL)
+async def test_no_column_can_name_a_person(client: PlainClient, server: IdentityServer, statement: str) -> None:
+    await client.submit(await client.new_token())
+    with closing(sqlite3.connect(server.database)) as connection:
+        connection.execute("PRAGMA foreign_keys = ON")
+        with pytest.raises(sqlite3.IntegrityError):
+            connection.execute(statement)
+
+
+async def test_the_files_are_private(server: IdentityServer) -> None:
+    modes = {path.name: path.stat().st_mode & 0o777 for path in Path(server.database.parent).iterdir()}
+    assert modes
+    assert set(modes.values()) == {0o600}

@@ -1,0 +1,210 @@
+"""Where the server listens, and where it refuses to."""
+
+import asyncio
+import ssl
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import attrs
+import pytest
+
+from mimi_async.errors import ConfigurationError, MimiError
+from mimi_async.identity import ClientSecret
+from mimi_async.server import Server, Settings
+from mimi_async.server.sqlite import SQLiteUserBook
+from mimi_async.server.users import DEV_CLIENT
+from mimi_async.testing import IdentityServer
+
+from .client import PlainClient, a_key
+from .sockets import connection
+
+LOOPBACK = Settings(port=0)
+PUBLIC = {
+    "everywhere": Settings(port=0, host="0.0.0.0"),  # noqa: S104 - it is refused
+    "everywhere by IPv6": Settings(port=0, host="::"),
+    "an address": Settings(port=0, host="192.0.2.1"),
+    "a name": Settings(port=0, host="identity.example"),
+}
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    return tmp_path / "users.sqlite3"
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("tls")
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    ask = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run([*ask, *names, "-keyout", key, "-out", cert], check=True, capture_output=True)
+    return cert, key
+
+
+@pytest.fixture
+def context(tls: tuple[Path, Path]) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*tls)
+    return context
+
+
+async def add_client(database: Path) -> None:
+    async with Server(database, LOOPBACK, environ={}):
+        pass
+    book = SQLiteUserBook(database)
+    await book.open()
+    try:
+        assert await book.add_client("acme", "acme-player", b"digest")
+    finally:
+        await book.close()
+
+
+async def clients_of(database: Path) -> list[str]:
+    book = SQLiteUserBook(database)
+    await book.open()
+    try:
+        return list(await book.clients())
+    finally:
+        await book.close()
+
+
+@pytest.mark.parametrize("settings", PUBLIC.values(), ids=PUBLIC)
+async def test_it_does_not_serve_http_to_the_world(database: Path, settings: Settings) -> None:
+    await add_client(database)
+    with pytest.raises(ConfigurationError, match="--tls-cert and --tls-key, or --behind-proxy"):
+        await Server(database, settings, environ={}).start()
+
+
+@pytest.mark.parametrize("exists", [False, True])
+async def test_it_does_not_let_the_world_in_by_the_secret_that_all_know(
+    database: Path, context: ssl.SSLContext, *, exists: bool
+) -> None:
+    if exists:
+        async with Server(database, LOOPBACK, environ={}):
+            assert await clients_of(database) == ["mimi-dev"]
+    anywhere = "0.0.0.0"  # noqa: S104 - it is refused
+    for settings in (
+        Settings(port=0, host=anywhere, tls=context),
+        Settings(port=0, host=anywhere, behind_proxy=True),
+        Settings(port=0, behind_proxy=True),
+    ):
+        with pytest.raises(ConfigurationError, match=r"mimi-dev.*clients add"):
+            await Server(database, settings, environ={}).start()
+    assert await clients_of(database) == (["mimi-dev"] if exists else [])
+
+
+async def test_with_a_client_of_its_own_it_serves_behind_a_proxy(database: Path) -> None:
+    await add_client(database)
+    async with Server(database, Settings(port=0, behind_proxy=True), environ={}) as server:
+        assert server.url.startswith("http://127.0.0.1:")
+    assert await clients_of(database) == ["acme-player"]
+
+
+async def test_it_speaks_https(database: Path, context: ssl.SSLContext, tls: tuple[Path, Path]) -> None:
+    trusting = ssl.create_default_context(cafile=tls[0])
+    async with Server(database, Settings(port=0, tls=context), environ={}) as server:
+        assert server.url.startswith("https://127.0.0.1:")
+        async with (
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trusting)) as session,
+            session.get(server.url + "/readyz") as reply,
+        ):
+            assert reply.status == 200
+
+
+async def test_a_database_without_clients_gets_mimi_dev_and_the_first_client_removes_it(database: Path) -> None:
+    async with Server(database, LOOPBACK, environ={}) as server, aiohttp.ClientSession() as session:
+        url = server.url + "/v1/anonymous-users"
+        basic = aiohttp.encode_basic_auth("mimi-dev", "mimi-dev-secret")
+        headers = {"Authorization": basic, "Idempotency-Key": a_key(), "Content-Type": "application/json"}
+        async with session.post(url, data=b"{}", headers=headers) as reply:
+            assert reply.status == 201
+        digest = server.desk.keys.client_digest(ClientSecret("x"))
+        assert await server.desk.book.add_client("acme", "acme-player", digest)
+        async with session.post(url, data=b"{}", headers=headers) as reply:
+            assert reply.status == 401
+    async with Server(database, LOOPBACK, environ={}):
+        assert await clients_of(database) == ["acme-player"]
+
+
+async def test_a_client_id_is_given_once(database: Path) -> None:
+    await add_client(database)
+    book = SQLiteUserBook(database)
+    await book.open()
+    try:
+        assert not await book.add_client("other", "acme-player", b"another")
+    finally:
+        await book.close()
+
+
+async def test_a_port_that_is_taken_is_a_clear_error(database: Path, server: IdentityServer) -> None:
+    taken = Settings(port=server._entered().port)
+    with pytest.raises(ConfigurationError, match=r"can't listen on 127\.0\.0\.1 port"):
+        await Server(database, taken, environ={}).start()
+    async with Server(database, LOOPBACK, environ={}):
+        pass
+
+
+async def test_a_database_that_is_a_folder_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(MimiError, match="is a folder"):
+        await Server(tmp_path, LOOPBACK, environ={}).start()
+
+
+async def test_a_stop_lets_requests_end_that_are_under_way(client: PlainClient, server: IdentityServer) -> None:
+    async with server.hold("/v1/anonymous-users") as held:
+        creation = asyncio.create_task(client.create())
+        await held.arrived.wait()
+        stop = asyncio.create_task(server.stop())
+        with pytest.raises(aiohttp.ClientConnectorError):
+            while True:
+                await client.ask("GET", "/healthz")
+        assert not stop.done()
+        held.release()
+        assert (await creation).status == 201
+        await stop
+
+
+async def test_a_stop_does_not_wait_for_ever(tmp_path: Path) -> None:
+    async with (
+        IdentityServer(attrs.evolve(LOOPBACK, stop_seconds=0.2)) as server,
+        aiohttp.ClientSession() as session,
+        server.hold() as held,
+    ):
+        creation = asyncio.create_task(PlainClient(server, session).create())
+        await held.arrived.wait()
+        await server.stop()
+        with pytest.raises(aiohttp.ServerDisconnectedError):
+            await creation
+
+
+async def test_a_stop_does_not_wait_for_idle_connections(server: IdentityServer) -> None:
+    async with connection(server) as (reader, writer):
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        await reader.readuntil(b'{"status":"alive"}')
+        await server.stop()
+        assert await reader.read() == b""
+
+
+async def test_two_servers_share_one_database(client: PlainClient, server: IdentityServer) -> None:
+    key = a_key()
+    async with two_more(server) as others:
+        answers = await asyncio.gather(*(other.create(key, server.credentials) for other in others * 10))
+    assert sorted(answer.status for answer in answers) == [200] * 19 + [201]
+    assert len({answer.json["anonymous_id"] for answer in answers}) == 1
+    assert server.users == 1
+
+
+@asynccontextmanager
+async def two_more(first: IdentityServer) -> AsyncIterator[list[PlainClient]]:
+    """Two more servers on the database of a first one, each with a thread and a connection of its own."""
+    one, two = (Server(first.database, LOOPBACK, environ={}) for _ in range(2))
+    async with one, two, aiohttp.ClientSession() as session:
+        yield [PlainClient(server, session) for server in (one, two)]  # type: ignore[arg-type] # it asks for the url only
+
+
+def test_mimi_dev_is_what_the_documents_say() -> None:
+    assert DEV_CLIENT.client_id == "mimi-dev"
+    assert DEV_CLIENT.secret.reveal() == "mimi-dev-secret"
