@@ -37,7 +37,7 @@ lint: $(STAMP)
 
 types: $(STAMP)
 	$(BIN)/mypy
-	$(BIN)/pyright --verifytypes mimi_async --ignoreexternal
+	PATH="$(CURDIR)/$(BIN):$$PATH" pyright --verifytypes mimi_async --ignoreexternal
 
 clean:
 	rm -rf .venv dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -54,7 +54,7 @@ class Database:
     """
 
     def __init__(self, path: str | os.PathLike[str], schema: Schema) -> None:
-        self.path = Path(path).absolute()
+        self.path: Path = Path(path).absolute()
         self._schema = schema
         self._entries = 0
         self._door = asyncio.Lock()

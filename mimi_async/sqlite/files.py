@@ -64,7 +64,7 @@ class File:
         except OSError as error:
             refused = StoreUnavailableError(f"the {schema.purpose} {path} can't be opened: {error.strerror}")
         else:
-            self.connection = _opened(path, schema)
+            self.connection: sqlite3.Connection = _opened(path, schema)
             return
         raise refused
 
@@ -137,18 +137,20 @@ def _make(path: Path, schema: Schema) -> None:
     """Build the database under another name and link it into place.
 
     So a file that exists is complete, and one that is empty was truncated: it is never read as "nothing stored".
+    WAL comes last: with it, what was committed would reach the file only at the close, which does not tell of failures.
     """
     building = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     os.close(os.open(building, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
     try:
         with closing(_connect(building)) as connection:
-            _set_up(connection)
+            connection.execute("PRAGMA synchronous=FULL")
             connection.execute("BEGIN IMMEDIATE")
             for statement in schema.statements:
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id={schema.application_id}")
             connection.execute(f"PRAGMA user_version={schema.version}")
             connection.execute("COMMIT")
+            connection.execute("PRAGMA journal_mode=WAL")
         with suppress(FileExistsError):  # another process was first: its file is as good
             os.link(building, path)
         _sync_folder(path.parent)

@@ -24,9 +24,9 @@ class Job(Generic[T]):
     def __init__(
         self, work: Callable[[sqlite3.Connection], T], done: "asyncio.Future[None]", *, writes: bool = False
     ) -> None:
-        self.work = work
-        self.done = done
-        self.writes = writes
+        self.work: Callable[[sqlite3.Connection], T] = work
+        self.done: asyncio.Future[None] = done
+        self.writes: bool = writes
         self.result: T
         self.error: BaseException | None = None
 
@@ -84,7 +84,7 @@ class Batch:
             while job is not None:
                 self.jobs.append(job)
                 job = queue.get_nowait() if len(self.jobs) < _MOST_AT_ONCE else _nothing_more()
-        self.is_last = job is None
+        self.is_last: bool = job is None
 
     def run(self, connection: sqlite3.Connection) -> None:
         """Do all in one transaction; if one goes wrong, all once more, so that none is hurt by another.
