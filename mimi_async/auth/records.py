@@ -4,9 +4,8 @@ Only a verdict of the server may change what is stored. Whatever else happens, t
 comes next follows it again.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import attrs
 
@@ -18,16 +17,13 @@ from ..errors import (
     ProtocolError,
     ServerUnreachableError,
     StoreConflictError,
-    StoreError,
     StoreUnavailableError,
     UnknownAnonymousIdError,
-    described,
 )
 from ..identity import AnonymousId, CreateKey
 from ..stores.base import DamagedIdentity, IdentityStore, StoredIdentity
+from .foreign import foreign, of_the_store
 from .turns import Turn
-
-_T = TypeVar("_T")
 
 KnownId = Callable[[str], Awaitable[AnonymousId | None]]
 """The partner's own account service: account → the id that it keeps, or None."""
@@ -36,6 +32,7 @@ Send = Callable[[wire.Request], Awaitable[wire.Reply]]
 """Carries a request to the server and brings the reply; raises a `ServerError` where there is none."""
 
 _MOST_CONFLICTS = 8
+_MOST_CLAIMS = 2
 
 
 @attrs.frozen
@@ -44,7 +41,7 @@ class Found:
 
     Attributes:
         session: The user that is logged in, or None.
-        erased: Why there is none, where the user was erased.
+        erased: Why there is none, or another than before: the user was erased.
     """
 
     session: wire.Session | None = None
@@ -61,31 +58,6 @@ class RecordChangedError(StoreConflictError):
     def __init__(self, record: StoredIdentity) -> None:
         super().__init__("the record was changed by somebody else meanwhile; nothing was written over it: try again")
         self.record = record
-
-
-async def _foreign(
-    awaitable: Awaitable[_T], failure: type[MimiError], whose: str, *, may_raise: tuple[type[MimiError], ...]
-) -> _T:
-    """Await somebody else's code. What it has no business to raise, a verdict of the server say, becomes ours."""
-    try:
-        return await awaitable
-    except may_raise:
-        raise
-    except asyncio.CancelledError as error:
-        if cast("asyncio.Task[Any]", asyncio.current_task()).cancelling():
-            raise
-        refused = _refused(error, failure, whose)
-    except Exception as error:  # noqa: BLE001 - a host's store, send and known_id may raise anything, and never "no user"
-        refused = _refused(error, failure, whose)
-    raise refused
-
-
-def _refused(error: BaseException, failure: type[MimiError], whose: str) -> MimiError:
-    return failure(f"{whose} failed: {described(error)}; what is stored was kept")
-
-
-def _of_the_store(awaitable: Awaitable[_T]) -> Awaitable[_T]:
-    return _foreign(awaitable, StoreUnavailableError, "the store", may_raise=(StoreError, ConfigurationError))
 
 
 @attrs.frozen
@@ -105,12 +77,12 @@ class Records:
     async def ask(self, turn: Turn[Any], request: wire.Request) -> wire.Reply:
         """Ask the server."""
         turn.doing = "asking the server"
-        return await _foreign(self.send(request), ServerUnreachableError, "send", may_raise=(MimiError,))
+        return await foreign(self.send(request), ServerUnreachableError, "send", may_raise=(MimiError,))
 
     async def load(self, turn: Turn[Any], account: str) -> StoredIdentity | None:
         """Read the record of an account."""
         turn.doing = "asking the store"
-        return await _of_the_store(self.store.load(account))
+        return await of_the_store(self.store.load(account))
 
     async def replace(
         self, turn: Turn[Any], account: str, expected: StoredIdentity | None, new: StoredIdentity
@@ -120,12 +92,12 @@ class Records:
         Raises:
             StoreConflictError: Nothing is stored any more where a record was expected.
         """
-        write = _of_the_store(self.store.replace(account, expected, new))
+        write = of_the_store(self.store.replace(account, expected, new))
         return _agreed(await turn.keep(write), new)
 
     async def forget(self, turn: Turn[Any], account: str, expected: StoredIdentity | DamagedIdentity) -> None:
         """Delete the expected record, or move a damaged one aside."""
-        write = _of_the_store(self.store.forget(account, expected))
+        write = of_the_store(self.store.forget(account, expected))
         found = await turn.keep(write)
         if found is not None:
             raise RecordChangedError(found)
@@ -206,6 +178,7 @@ class _Following:
     erased: ErasedAnonymousIdError | None = None
     known: AnonymousId | None = None
     is_known_asked: bool = False
+    claims: int = 0
 
     async def to_the_end(self) -> Found:
         record = await self.records.load(self.turn, self.account)
@@ -231,8 +204,12 @@ class _Following:
         found = await self.known_to_partner(None)
         if found is not None or not self.create:
             return found or Found(erased=self.erased)
+        if self.claims == _MOST_CLAIMS:
+            msg = "the server calls users erased that were never made; nothing is stored: try again later"
+            raise ProtocolError(msg)
+        self.claims += 1
         claim = StoredIdentity.pending(CreateKey.fresh())
-        write = _of_the_store(self.records.store.claim(self.account, claim))
+        write = of_the_store(self.records.store.claim(self.account, claim))
         return await self.step(await self.turn.keep(write))
 
     async def known_to_partner(self, record: StoredIdentity | None) -> Found | None:
@@ -251,19 +228,21 @@ class _Following:
             raise
         active = StoredIdentity.active(anonymous_id, session.user.id)
         await self.records.replace(self.turn, self.account, record, active)
-        return Found(session)
+        return Found(session, self.erased)
 
     async def ask_known_id(self) -> AnonymousId | None:
         if self.records.known_id is None or self.is_known_asked:
             return self.known
         self.turn.doing = "asking known_id"
         answer = self.records.known_id(self.account)
-        self.known = await _foreign(answer, StoreUnavailableError, "known_id", may_raise=(ConfigurationError,))
-        if self.known is not None and not isinstance(self.known, AnonymousId):
-            msg = f"known_id returned a {type(self.known).__name__}: return AnonymousId(text), or None"
+        known = await foreign(answer, StoreUnavailableError, "known_id", may_raise=(ConfigurationError,))
+        if known is not None and not isinstance(known, AnonymousId):
+            kind = type(known).__name__
+            del known  # the bare id, as likely as not: there are logs that show the locals of a traceback
+            msg = f"known_id returned a {kind}: return AnonymousId(text), or None"
             raise ConfigurationError(msg)
-        self.is_known_asked = True
-        return self.known
+        self.known, self.is_known_asked = known, True
+        return known
 
     async def replay(self, record: StoredIdentity, key: CreateKey) -> Found:
         reply = await self.records.ask(self.turn, wire.create_user(key, deadline=self.turn.deadline))
@@ -273,7 +252,7 @@ class _Following:
             return await self.gone(record, erased)
         active = StoredIdentity.active(session.user.anonymous_id, session.user.id)
         await self.records.replace(self.turn, self.account, record, active)
-        return Found(session)
+        return Found(session, self.erased)
 
     async def log_in(self, record: StoredIdentity, anonymous_id: AnonymousId) -> Found:
         try:
@@ -287,7 +266,7 @@ class _Following:
         if record.state == "rejected":
             active = StoredIdentity.active(anonymous_id, session.user.id)
             await self.records.replace(self.turn, self.account, record, active)
-        return Found(session)
+        return Found(session, self.erased)
 
     async def erase(self, record: StoredIdentity, anonymous_id: AnonymousId) -> Found:
         """Finish a reset. An id that the server does not know is kept: it may be asked at the wrong server."""
@@ -312,6 +291,6 @@ class _Following:
 
     async def gone(self, record: StoredIdentity, erased: ErasedAnonymousIdError) -> Found:
         """Forget a user that exists no more; the partner may know another one, or a new one may be asked for."""
-        await self.records.forget(self.turn, self.account, record)
         self.erased = erased
+        await self.records.forget(self.turn, self.account, record)
         return await self.nothing_stored() if self.create else Found(erased=erased)

@@ -1,0 +1,42 @@
+"""The border to somebody else's code: a store, a `send` and a known_id may raise anything, and nothing of it counts."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any, TypeVar, cast
+
+from ..errors import ConfigurationError, MimiError, StoreError, StoreUnavailableError, described
+
+T = TypeVar("T")
+
+
+async def foreign(
+    awaitable: Awaitable[T], failure: type[MimiError], whose: str, *, may_raise: tuple[type[MimiError], ...]
+) -> T:
+    """Await somebody else's code.
+
+    Args:
+        awaitable: What it returned.
+        failure: What its failure is, without its text.
+        whose: What failed, for the message.
+        may_raise: What it may raise as it is. Whatever else it raises is no verdict, also where it looks like one.
+    """
+    try:
+        return await awaitable
+    except may_raise:
+        raise
+    except asyncio.CancelledError as error:
+        if cast("asyncio.Task[Any]", asyncio.current_task()).cancelling():
+            raise
+        refused = _refused(error, failure, whose)
+    except Exception as error:  # noqa: BLE001 - a host's store, send and known_id may raise anything, and never "no user"
+        refused = _refused(error, failure, whose)
+    raise refused
+
+
+def of_the_store(awaitable: Awaitable[T]) -> Awaitable[T]:
+    """Return what a verb of a store comes to, its failure being a `StoreUnavailableError`."""
+    return foreign(awaitable, StoreUnavailableError, "the store", may_raise=(StoreError, ConfigurationError))
+
+
+def _refused(error: BaseException, failure: type[MimiError], whose: str) -> MimiError:
+    return failure(f"{whose} failed: {described(error)}; what is stored was kept")
