@@ -33,9 +33,9 @@ class Canary(logging.Handler):
     # What must not be said -------------------------------------------------------------------------------------------
 
     def learn(self, kind: str, text: str) -> None:
-        """Learn a secret in all the forms it might be shown in, whole and by halves."""
+        """Learn a secret in all the forms it might be shown in, whole and, where it is long, by halves."""
         half = len(text) // 2
-        for part in (text, text[:half], text[half:]):
+        for part in (text, text[:half], text[half:]) if half >= 16 else (text,):
             raw = part.encode()
             for form in (
                 part,
