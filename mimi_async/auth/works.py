@@ -111,11 +111,13 @@ class Works(Actor):
 
     async def _logged_out(self, turn: Turn[None]) -> None:
         if self._user is None:
-            return
+            return None
         record = await self._own_record(turn)
+        if record is not None and record.state == "erasing":
+            return await self._follow(turn)  # forgetting it would undo the reset that another process has begun
         if record is not None:
             await self._shared.records.forget(turn, self.account, record)
-        self._become(None)
+        return self._become(None)
 
     async def _erased(self, turn: Turn[None]) -> None:
         self._required_user()
@@ -125,12 +127,15 @@ class Works(Actor):
             self._become(None)
             msg = "another process has logged this account out: log in again to erase the profile"
             raise NotAuthenticatedError(msg)
-        erasing = await records.replace(turn, self.account, record, record.turned("erasing"))
+        erasing = record.turned("erasing")
         verdict: UnknownAnonymousIdError | None = None
         try:
-            found = await records.follow(turn, self.account)
-        except UnknownAnonymousIdError as error:
-            verdict = error
+            erasing = await records.replace(turn, self.account, record, erasing)
+            try:
+                found = await records.follow(turn, self.account)
+            except UnknownAnonymousIdError as error:
+                verdict = error
+                await records.replace(turn, self.account, erasing, record.turned("rejected"))
         except MimiError as error:
             await self._put_back(turn, erasing, record, error)
             raise
@@ -141,10 +146,12 @@ class Works(Actor):
             await self._put_back(turn, erasing, record, cut)
             raise cut from None
         if verdict is not None:
-            await records.replace(turn, self.account, erasing, record.turned("rejected"))
             raise self._forced_out(verdict)
         self._become(found.session)
-        turn.note = found.erased
+        if found.erased is None:
+            msg = "another process has changed the record meanwhile: it is not known that the profile was erased"
+            raise StoreConflictError(msg)
+        turn.note = None if found.session else found.erased
 
     async def _put_back(
         self, turn: Turn[None], erasing: StoredIdentity, record: StoredIdentity, failure: MimiError

@@ -1,0 +1,260 @@
+"""A reset that raises has put the record back; cut off anywhere, the next restore finishes it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import attrs
+import pytest
+
+from mimi_async import (
+    AnonymityViolationError,
+    CredentialsRejectedError,
+    ErasedAnonymousIdError,
+    ForciblyLoggedOutError,
+    MimiError,
+    MimiUser,
+    NotAuthenticatedError,
+    NotRestoredError,
+    NotStartedError,
+    ProtocolError,
+    ServerBusyError,
+    ServerTimeoutError,
+    ServerUnreachableError,
+    StoreConflictError,
+    StoreUnavailableError,
+)
+from mimi_async.stores import MemoryStore, StoredIdentity
+from mimi_async.testing import SentReply
+
+from .launches import ACCOUNT, App, raising
+from .stores_for_tests import AFTER_FORGET, AFTER_REPLACE, BEFORE_FORGET, BEFORE_LOAD, BEFORE_REPLACE
+
+USER = "/v1/user"
+SESSIONS = "/v1/sessions"
+
+disk_full = raising(StoreUnavailableError("disk full"))
+
+
+async def hang() -> None:
+    await asyncio.Event().wait()
+
+
+def named(reply: SentReply) -> SentReply:
+    return attrs.evolve(reply, body=reply.body.replace(b'"is_anonymous":true', b'"is_anonymous":false'))
+
+
+Plan = Callable[[App], None]
+FAILURES: dict[str, tuple[type[MimiError], Plan]] = {
+    "503": (ServerBusyError, lambda app: app.server.fail(USER, times=3, method="DELETE")),
+    "a stranger's 404": (ProtocolError, lambda app: app.server.fail(USER, status=404, method="DELETE")),
+    "a stranger's 410": (ProtocolError, lambda app: app.server.fail(USER, status=410, method="DELETE")),
+    "redirect": (ProtocolError, lambda app: app.server.fail(USER, status=307, method="DELETE")),
+    "never sent": (ServerUnreachableError, lambda app: app.server.drop_request(USER, times=3, method="DELETE")),
+    "tokens rejected": (
+        ProtocolError,
+        lambda app: app.server.fail(USER, problem="token-rejected", times=None, method="DELETE"),
+    ),
+    "log-in fails": (ServerBusyError, lambda app: app.server.fail(SESSIONS, times=3)),
+    "log-in refused": (CredentialsRejectedError, lambda app: app.server.fail(SESSIONS, problem="client-not-allowed")),
+    "log-in names a person": (AnonymityViolationError, lambda app: app.server.rewrite(SESSIONS, named)),
+    "not begun": (StoreUnavailableError, lambda app: app.store.at(BEFORE_REPLACE, disk_full)),
+    "begun, and not known": (StoreUnavailableError, lambda app: app.store.at(AFTER_REPLACE, disk_full)),
+    "can't be read": (StoreUnavailableError, lambda app: app.store.at(BEFORE_LOAD, disk_full)),
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+async def test_leaves_user_and_record_as_they_were_when_it_fails(app: App, failure: str) -> None:
+    user = await app.first_launch()
+    error, plan = FAILURES[failure]
+    async with app.core() as core:
+        plan(app)
+        with pytest.raises(error):
+            await core.auth.reset()
+        app.server.heal()
+        assert core.auth.current_user == user
+        assert core.auth.gate.is_open
+        await _assert_active(app, user)
+        assert app.news.kinds == [(user, None, None), (user, user, error)]
+        assert app.server.users == 1
+        await core.auth.reset()
+    assert app.server.users == 0
+    assert await app.record() is None
+
+
+@pytest.mark.parametrize("moment", [BEFORE_REPLACE, AFTER_REPLACE], ids=["before", "after"])
+async def test_leaves_user_and_record_as_they_were_when_the_store_hangs_while_it_begins(
+    app: App, moment: tuple[str, str]
+) -> None:
+    user = await app.first_launch()
+    async with app.core() as core:
+        app.store.at(moment, hang)  # type: ignore[arg-type]  # a moment
+        core._shared.patience = 0.1
+        with pytest.raises(StoreUnavailableError):
+            await core.auth.reset()
+        core._shared.patience = 30.0
+        assert (await core.auth.reload_user()) == user
+        await _assert_active(app, user)
+    assert app.news.kinds == [(user, None, None), (user, user, StoreUnavailableError)]
+    assert app.server.users == 1
+
+
+async def _assert_active(app: App, user: MimiUser) -> None:
+    record = await app.record()
+    assert record is not None
+    assert (record.state, record.secret, record.user_id) == ("active", user.anonymous_id, user.id)
+
+
+async def test_an_erasure_without_an_answer_by_the_deadline_is_put_back(app: App) -> None:
+    user = await app.first_launch()
+    async with app.core() as core, app.server.hold(USER, method="DELETE"):
+        core._shared.patience = 0.1
+        with pytest.raises(ServerTimeoutError):
+            await core.auth.reset()
+        core._shared.patience = 30.0
+        await core.auth.log_out()
+    assert app.news.kinds == [(user, None, None), (user, user, ServerTimeoutError), (None, user, None)]
+
+
+async def test_the_next_call_learns_of_an_erasure_that_worked_after_all(app: App) -> None:
+    user = await app.first_launch()
+    async with app.core() as core:
+        app.store.at(BEFORE_FORGET, disk_full)
+        with pytest.raises(StoreUnavailableError):
+            await core.auth.reset()
+        assert app.server.users == 0
+        await _assert_active(app, user)
+        with pytest.raises(ErasedAnonymousIdError):
+            await core.auth.reload_user()
+        assert core.auth.current_user is None
+        assert core.auth.gate.is_open
+    assert await app.record() is None
+    assert app.news.kinds == [
+        (user, None, None),
+        (user, user, StoreUnavailableError),
+        (None, user, ErasedAnonymousIdError),
+    ]
+
+
+async def test_the_record_decides_where_putting_back_fails_too(app: App) -> None:
+    user = await app.first_launch()
+    async with app.core() as core:
+        app.server.fail(USER, status=404, method="DELETE")
+        app.store.at(AFTER_REPLACE, _refusing_what_follows(app))
+        with pytest.raises(ProtocolError):
+            await core.auth.reset()
+        with pytest.raises(NotRestoredError):
+            _ = core.auth.current_user
+        assert not core.auth.gate.is_open
+        record = await app.record()
+        assert record is not None
+        assert record.state == "erasing"
+        fresh = await core.auth.ensure_user()
+        assert fresh.anonymous_id != user.anonymous_id
+    assert app.server.users == 1
+
+
+def _refusing_what_follows(app: App) -> Callable[[], Awaitable[object]]:
+    async def refuse() -> None:
+        app.store.at(BEFORE_REPLACE, disk_full)
+
+    return refuse
+
+
+async def test_the_record_decides_where_it_is_not_known_whether_it_was_forgotten(app: App) -> None:
+    await app.first_launch()
+    async with app.core() as core:
+        app.store.at(AFTER_FORGET, disk_full)
+        with pytest.raises(StoreUnavailableError):
+            await core.auth.reset()
+        with pytest.raises(NotAuthenticatedError):
+            await core.auth.reload_user()
+        assert core.auth.current_user is None
+        assert core.auth.gate.is_open
+    assert app.server.users == 0
+
+
+@pytest.mark.parametrize("processed", [False, True], ids=["never handled", "reply lost"])
+async def test_the_next_restore_finishes_what_leaving_the_core_cut_off(app: App, *, processed: bool) -> None:
+    await app.first_launch()
+    async with app.server.hold(USER, method="DELETE", processed=processed) as held:
+        async with app.core() as core:
+            core._turns._grace = 0.0
+            reset = asyncio.create_task(core.auth.reset())
+            await held.arrived.wait()
+        with pytest.raises(NotStartedError):
+            await reset
+        record = await app.record()
+        assert record is not None
+        assert record.state == "erasing"
+    app.forget_the_past()
+    async with app.core() as core:
+        assert core.auth.current_user is None
+        assert core.auth.gate.is_open
+    assert await app.record() is None
+    assert app.server.users == 0
+    assert app.news.kinds == [(None, None, ErasedAnonymousIdError)]
+
+
+async def test_an_id_that_the_server_does_not_know_is_set_aside_and_the_user_forced_out(app: App) -> None:
+    user = await app.first_launch()
+    async with app.core() as core:
+        app.server.fail(SESSIONS, problem="unknown-anonymous-id")
+        with pytest.raises(ForciblyLoggedOutError):
+            await core.auth.reset()
+        assert core.auth.current_user is None
+        assert not core.auth.gate.is_open
+    record = await app.record()
+    assert record is not None
+    assert (record.state, record.secret) == ("rejected", user.anonymous_id)
+    assert app.news.kinds[-1] == (None, user, ForciblyLoggedOutError)
+    assert app.server.users == 1
+
+
+async def test_never_says_erased_where_another_process_has_made_it_undone(app: App) -> None:
+    user = await app.first_launch()
+    async with app.core() as core:
+        app.store.at(AFTER_REPLACE, lambda: app.put(StoredIdentity.active(user.anonymous_id, user.id)))
+        with pytest.raises(StoreConflictError):
+            await core.auth.reset()
+        assert core.auth.current_user == user
+        assert app.server.users == 1
+        await core.auth.reset()
+    assert app.server.users == 0
+    assert app.news.kinds[-1] == (None, user, ErasedAnonymousIdError)
+
+
+async def test_a_log_out_does_not_undo_a_reset_that_another_process_has_begun(app: App) -> None:
+    user = await app.first_launch()
+    async with app.core() as core:
+        await app.put(StoredIdentity(state="erasing", secret=user.anonymous_id, user_id=user.id))
+        await core.auth.log_out()
+        assert core.auth.current_user is None
+    assert app.server.users == 0
+    assert app.news.kinds[-1] == (None, user, ErasedAnonymousIdError)
+
+
+async def test_never_erases_a_user_that_another_process_has_logged_in(app: App) -> None:
+    user = await app.first_launch()
+    async with app.core(store=MemoryStore()) as core:
+        other = await core.auth.ensure_user()
+    async with app.core() as core:
+        await app.put(StoredIdentity.active(other.anonymous_id, other.id))
+        with pytest.raises(StoreConflictError):
+            await core.auth.reset()
+        assert core.auth.current_user == other
+    assert app.news.kinds[-1] == (other, user, None)
+    assert app.server.users == 2
+
+
+async def test_has_nothing_to_erase_where_another_process_has_logged_out(app: App) -> None:
+    user = await app.first_launch()
+    async with app.core() as core:
+        record = await app.record()
+        assert record is not None
+        await app.store.inner.forget(ACCOUNT, record)
+        with pytest.raises(NotAuthenticatedError, match="another process"):
+            await core.auth.reset()
+        assert core.auth.current_user is None
+    assert app.news.kinds[-1] == (None, user, None)
+    assert app.server.users == 1
