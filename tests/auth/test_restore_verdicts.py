@@ -150,7 +150,7 @@ async def damaged(server: IdentityServer, path: Path, monkeypatch: pytest.Monkey
 
 def rows(path: Path, table: str = "identities") -> list[tuple[object, ...]]:
     with contextlib.closing(sqlite3.connect(path)) as connection:
-        return list(connection.execute(f"SELECT * FROM {table}"))  # noqa: S608 - a name of ours
+        return list(connection.execute(f"SELECT * FROM {table}"))
 
 
 @every_door
