@@ -10,7 +10,6 @@ from ..identity import ADULT_AGE, EARLIEST_YEAR_OF_BIRTH, AnonymousId, this_year
 from . import contract, messages
 
 _REF = "#/components/schemas/{name}"
-_ECHO_SHAPE = "^[A-Za-z0-9._:+/=-]{1,128}$"
 
 _Schema = dict[str, Any]
 
@@ -226,13 +225,14 @@ def _problems() -> _Schema:
 
 
 def _parameters() -> _Schema:
-    echo = {"type": "string", "pattern": _ECHO_SHAPE}
+    echo = {"type": "string"}
+    fit = "Echoed, if it is 1 to 128 of the characters A-Z, a-z, 0-9, '.', '_', ':', '+', '/', '=', '-'"
     key = {"type": "string", "pattern": contract.IDEMPOTENCY_KEY_SHAPE}
     cursor = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
     return {
         "IdempotencyKey": {"name": contract.IDEMPOTENCY_KEY, "in": "header", "required": True, "schema": key},
-        "RequestId": {"name": contract.REQUEST_ID, "in": "header", "schema": echo},
-        "Exchange": {"name": contract.EXCHANGE, "in": "header", "schema": echo},
+        "RequestId": {"name": contract.REQUEST_ID, "in": "header", "description": fit, "schema": echo},
+        "Exchange": {"name": contract.EXCHANGE, "in": "header", "description": fit, "schema": echo},
         "Cursor": {"name": "cursor", "in": "query", "description": "`next_cursor` of a page", "schema": cursor},
     }
 
