@@ -18,7 +18,7 @@ from .auth.delivery import Receiver, is_delivering, tell_each
 from .auth.records import KnownId, Records, Send
 from .auth.signals import Announcer, Subscription
 from .auth.turns import Turns, is_inside_turn
-from .errors import ConfigurationError, MimiError, NotStartedError, UnserviceableError, described
+from .errors import ConfigurationError, InvalidInputError, MimiError, NotStartedError, UnserviceableError, described
 from .gate import Gate
 from .identity import ClientCredentials, checked_account
 from .stores.base import IdentityStore
@@ -76,7 +76,7 @@ class MimiCore:
     ) -> None:
         self.account = account if account is None else checked_account(account)
         self.unserviceable = Signal()
-        _check_settings(store, on_restore_failure, keep)
+        startup.check_settings(store, known_id, send, on_restore_failure, keep)
         self._store = store
         self._keep = keep
         self._transport = _transport(credentials, server, session) if send is None else None
@@ -237,7 +237,11 @@ class MimiCore:
         Raises:
             ViewsClosedError: The gate is shut; `.__cause__` says why.
             ConfigurationError: There is no account of the app's own, or it is called from within its own restore.
+            InvalidInputError: It is no view, or the account is no text of 1 to 200 characters.
         """
+        if not callable(view):
+            msg = f"a view is an `async def view(auth)`, or a Profile(…), not a {type(view).__name__}"
+            raise InvalidInputError(msg)
         auth = self._own if account is None else self._recent(account)
         if auth is None or not auth.gate.is_open:
             auth = await self._admitted(account)
@@ -278,22 +282,13 @@ class MimiCore:
         return decorate if function is None else decorate(function)
 
 
-def _check_settings(store: object, on_restore_failure: str, keep: object) -> None:
-    if not isinstance(store, IdentityStore):
-        msg = "store must be an IdentityStore: SQLiteStore(path), or MemoryStore() for a host that keeps the id itself"
-        raise ConfigurationError(msg)
-    if on_restore_failure not in ("raise", "keep_trying"):
-        msg = "on_restore_failure is 'raise' or 'keep_trying'"
-        raise ConfigurationError(msg)
-    if not isinstance(keep, int) or keep < 0:
-        msg = "keep is how many idle controllers stay restored: a whole number, 0 or more"
-        raise ConfigurationError(msg)
-
-
 def _transport(
     credentials: ClientCredentials | None, server: str | None, session: aiohttp.ClientSession | None
 ) -> Transport:
-    if server is None or credentials is None:
+    if server is None or not isinstance(credentials, ClientCredentials):
         msg = "name the identity server and the client credentials: MimiCore(ClientCredentials(…), server='https://…')"
+        raise ConfigurationError(msg)
+    if session is not None and not isinstance(session, aiohttp.ClientSession):
+        msg = f"session is an aiohttp.ClientSession of yours, or None, not a {type(session).__name__}"
         raise ConfigurationError(msg)
     return Transport(server, credentials, session=session)

@@ -28,6 +28,27 @@ _PHASE_SECONDS = 30.0
 Sleep = Callable[[float], Awaitable[None]]
 
 
+def check_settings(store: object, known_id: object, send: object, on_restore_failure: str, keep: object) -> None:
+    """Refuse settings of a core that can't work.
+
+    Raises:
+        ConfigurationError: One of them is of another kind; the message says what to give.
+    """
+    if not isinstance(store, IdentityStore):
+        msg = "store must be an IdentityStore: SQLiteStore(path), or MemoryStore() for a host that keeps the id itself"
+        raise ConfigurationError(msg)
+    for name, function in (("known_id", known_id), ("send", send)):
+        if function is not None and not callable(function):
+            msg = f"{name} is an async function, not a {type(function).__name__}"
+            raise ConfigurationError(msg)
+    if on_restore_failure not in ("raise", "keep_trying"):
+        msg = "on_restore_failure is 'raise' or 'keep_trying'"
+        raise ConfigurationError(msg)
+    if not isinstance(keep, int) or keep < 0:
+        msg = "keep is how many idle controllers stay restored: a whole number, 0 or more"
+        raise ConfigurationError(msg)
+
+
 async def open_parts(
     stack: AsyncExitStack, transport: AbstractAsyncContextManager[Any] | None, store: IdentityStore, turns: Turns
 ) -> None:
