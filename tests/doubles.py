@@ -113,7 +113,7 @@ class FakeServer:
         return wire.Reply(200, write_user(self.users[owner]))
 
     def _token(self, owner: AnonymousId) -> AccessToken:
-        token = AccessToken(f"token-{len(self.tokens) + 1}-of-{owner.masked}")
+        token = AccessToken(f"token-{len(self.requests)}")
         self.tokens[token] = owner
         return token
 

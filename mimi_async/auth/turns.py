@@ -272,11 +272,13 @@ class Turns:
         for turn in list(self._turns.values()):
             if turn.doing == "waiting":
                 turn.leave()
-        await self._ends(self._grace)
-        for task in self._tasks:
-            task.cancel()
-        for turn in list(self._turns.values()):
-            turn.leave()
+        try:
+            await self._ends(self._grace)
+        finally:  # also when leaving is cancelled itself: nothing may outlive its core
+            for task in self._tasks:
+                task.cancel()
+            for turn in list(self._turns.values()):
+                turn.leave()
         now = asyncio.get_running_loop().time()
         writing = [turn.deadline - now for turn in self._turns.values() if turn.doing == "keeping"]
         await self._ends(max(writing, default=1.0))
