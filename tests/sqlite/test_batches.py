@@ -78,12 +78,15 @@ async def test_a_full_disk_fails_writers_and_no_reader(database: Database) -> No
     await database.read(lambda connection: connection.execute("PRAGMA max_page_count=1").fetchone())
     big = [note(f"{number}") for number in range(200)]
     async with gathering(database):
+        bad = asyncio.ensure_future(database.write(note_and_fail("bad")))
         writes = [asyncio.ensure_future(database.write(work)) for work in big]
         read = asyncio.ensure_future(database.read(names))
     outcomes = await asyncio.gather(*writes, return_exceptions=True)
     failed = [outcome for outcome in outcomes if isinstance(outcome, StoreUnavailableError)]
     assert failed
     assert all("SQLITE_FULL" in str(error) for error in failed)
+    with pytest.raises(RefusedError, match="bad"):
+        await bad
     assert "a" in await read
     kept = sorted(["a", *(outcome for outcome in outcomes if isinstance(outcome, str))])
     assert await database.read(names) == kept

@@ -1,9 +1,13 @@
 """The store that forgets, held to the contract of all stores."""
 
 import asyncio
+import os
 from pathlib import Path
 from typing import ClassVar
 
+import pytest
+
+from mimi_async.errors import ConfigurationError
 from mimi_async.stores import IdentityStore, MemoryStore
 from mimi_async.testing.store_contract import StoreContract
 from mimi_async.testing.store_scenarios import fresh_active
@@ -49,3 +53,18 @@ def test_may_be_entered_again_when_its_loop_is_gone() -> None:
             assert await store.load("a") is None
 
     asyncio.run(enter())
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # of a process with threads: the child ends at once
+def test_is_refused_in_a_forked_child_though_nobody_has_entered_it() -> None:
+    store = MemoryStore()
+    asyncio.run(store.claim("a", fresh_active()))
+    child = os.fork()
+    if not child:
+        try:
+            asyncio.run(store.load("a"))
+        except ConfigurationError:
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
