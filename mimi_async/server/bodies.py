@@ -16,6 +16,7 @@ from .users import Caller
 BODY_LIMIT: Final = 16 * 1024
 """Bytes that a body may have."""
 
+_JSON: Final = "application/json"
 _KEY_SHAPE = re.compile(IDEMPOTENCY_KEY_SHAPE, re.ASCII)
 _ASK_FOR_BASIC: Final[dict[str, str]] = {hdrs.WWW_AUTHENTICATE: 'Basic realm="mimi-async", charset="UTF-8"'}
 _ASK_FOR_BEARER: Final[dict[str, str]] = {hdrs.WWW_AUTHENTICATE: 'Bearer realm="mimi-async", error="invalid_token"'}
@@ -81,8 +82,9 @@ async def body_of(request: web.BaseRequest, seconds: float) -> bytes:
     Raises:
         ProblemError: It is too large or too slow, or of another media type.
     """
-    if request.content_type != "application/json" or hdrs.CONTENT_ENCODING in request.headers:
-        raise ProblemError(415, "send application/json, without a content coding", {hdrs.ACCEPT: "application/json"})
+    media_type = request.headers.get(hdrs.CONTENT_TYPE)
+    if (media_type != _JSON and request.content_type != _JSON) or hdrs.CONTENT_ENCODING in request.headers:
+        raise ProblemError(415, f"send {_JSON}, without a content coding", {hdrs.ACCEPT: _JSON})
     content = request.content
     if (request.content_length or 0) > BODY_LIMIT:
         raise _too_large()

@@ -1,6 +1,5 @@
 """What each request of the contract does: read it, ask the book, write the answer."""
 
-import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -57,17 +56,16 @@ class Desk:
             refused: The problems of refusals that mean something else here than everywhere.
 
         Raises:
-            ProblemError: It refused, or did not answer in time.
+            ProblemError: It refused, or does not answer.
         """
         try:
-            async with asyncio.timeout(self.settings.database_seconds):
-                answer = await verb
-        except (StoreError, TimeoutError):
+            answer = await verb
+        except StoreError:
             problem = unavailable("the database does not answer")
         else:
             if not isinstance(answer, Refusal):
                 return answer
-            problem = {**_PROBLEMS, **(refused or {})}[answer]()
+            problem = (refused[answer] if refused and answer in refused else _PROBLEMS[answer])()
         raise problem
 
     async def body(self, request: web.BaseRequest) -> bytes:

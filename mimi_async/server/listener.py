@@ -118,7 +118,7 @@ class Server:
         """
         self.settings.check_address()
         async with AsyncExitStack() as stack:
-            book = SQLiteUserBook(self.database)
+            book = SQLiteUserBook(self.database, self.settings.database_seconds)
             await book.open()
             stack.push_async_callback(book.close)
             keys = await keys_of(book, self.database, self._environ)

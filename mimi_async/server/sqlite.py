@@ -9,10 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from ..errors import StoreError
 from ..hearing.results import FREQUENCIES, Audiogram, HearingTestResult
 from ..sqlite import Database
 from ..wire.service import Profile
 from . import schema
+from .together import Together
 from .users import DEV_CLIENT, PAGE, Caller, Candidate, Export, Member, Page, Refusal, Submission
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -27,42 +29,46 @@ class SQLiteUserBook:
 
     Args:
         path: The file; made with mode 0600 in a folder made with 0700.
+        seconds: How long to wait for it.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], seconds: float = 10.0) -> None:
         self._database = Database(path, schema.SCHEMA)
+        self._reads = Together(self._database.read, seconds)
+        self._writes = Together(self._database.write, seconds)
 
     async def open(self) -> None:
         await self._database.open()
+        await self._database.read(_set_up)
 
     async def close(self) -> None:
+        await self._reads.end()
+        await self._writes.end()
         await self._database.close()
 
     async def ping(self) -> None:
-        await self._database.read(lambda connection: connection.execute("SELECT 1 FROM clients LIMIT 1").fetchone())
+        await self._reads.do(lambda connection: connection.execute("SELECT 1 FROM clients LIMIT 1").fetchone())
 
     async def check_values(self) -> Mapping[str, bytes]:
-        return await self._database.read(_check_values)
+        return await self._reads.do(_check_values)
 
     async def keep_check_values(self, values: Mapping[str, bytes]) -> Mapping[str, bytes]:
         def keep(connection: sqlite3.Connection) -> Mapping[str, bytes]:
             connection.executemany("INSERT OR IGNORE INTO key_checks VALUES (?, ?)", values.items())
             return _check_values(connection)
 
-        return await self._database.write(keep)
+        return await self._writes.do(keep)
 
     async def clients(self) -> Sequence[str]:
         select = "SELECT client_id FROM clients ORDER BY client_id"
-        return await self._database.read(lambda connection: [row[0] for row in connection.execute(select)])
+        return await self._reads.do(lambda connection: [row[0] for row in connection.execute(select)])
 
     async def add_first_client(self, partner: str, client_id: str, secret_digest: bytes) -> None:
         insert = "INSERT INTO clients SELECT ?, ?, ? WHERE NOT EXISTS (SELECT * FROM clients)"
-        await self._database.write(lambda connection: _do(connection, insert, client_id, partner, secret_digest))
+        await self._writes.do(lambda connection: _do(connection, insert, client_id, partner, secret_digest))
 
     async def add_client(self, partner: str, client_id: str, secret_digest: bytes) -> bool:
-        return await self._database.write(
-            lambda connection: insert_client(connection, partner, client_id, secret_digest)
-        )
+        return await self._writes.do(lambda connection: insert_client(connection, partner, client_id, secret_digest))
 
     async def create(self, caller: Caller, candidate: Candidate, *, may_make: bool) -> Member | Refusal:
         def create(connection: sqlite3.Connection) -> Member | Refusal:
@@ -74,7 +80,7 @@ class SQLiteUserBook:
             row = connection.execute(schema.USER_BY_CREATION, (candidate.create_digest, partner)).fetchone()
             return Refusal.LIMITED if row is None else _member(row, partner)
 
-        return await self._database.write(create)
+        return await self._writes.do(create)
 
     async def find(self, caller: Caller, id_digest: bytes) -> Member | Refusal:
         def find(connection: sqlite3.Connection) -> Member | Refusal:
@@ -84,10 +90,10 @@ class SQLiteUserBook:
             row = connection.execute(schema.USER_BY_ID, (id_digest, partner)).fetchone()
             return Refusal.UNKNOWN if row is None else _member(row, partner)
 
-        return await self._database.read(find)
+        return await self._reads.do(find)
 
     async def read(self, user_id: str) -> Profile | Refusal:
-        return await self._database.read(lambda connection: _user(connection, user_id))
+        return await self._reads.do(lambda connection: _user(connection, user_id))
 
     async def change(self, user_id: str, changes: Mapping[str, Any]) -> Profile | Refusal:
         def change(connection: sqlite3.Connection) -> Profile | Refusal:
@@ -96,15 +102,16 @@ class SQLiteUserBook:
                     _do(connection, update, changes[column], user_id)
             return _user(connection, user_id)
 
-        return await self._database.write(change)
+        return await self._writes.do(change)
 
     async def erase(self, user_id: str) -> Refusal | None:
         def erase(connection: sqlite3.Connection) -> Refusal | None:
             _do(connection, schema.ERASE_TESTS, user_id)
             return None if _do(connection, schema.ERASE_USER, user_id) else Refusal.TOKEN
 
-        refusal = await self._database.write(erase)
-        await self._database.read(_empty_log)
+        refusal = await self._writes.do(erase)
+        with suppress(StoreError):
+            await self._database.read(_empty_log)
         return refusal
 
     async def export(self, user_id: str) -> Export | Refusal:
@@ -116,7 +123,7 @@ class SQLiteUserBook:
                 return Refusal.TOKEN
             return Export(_profile(row), _moment(row[1]), [_test(test) for test in tests])
 
-        return await self._database.read(export)
+        return await self._reads.do(export)
 
     async def add_test(self, user_id: str, key_digest: bytes, test: HearingTestResult) -> Submission | Refusal:
         row = _test_row(user_id, key_digest, test)
@@ -129,17 +136,23 @@ class SQLiteUserBook:
             known = connection.execute(schema.TEST_BY_KEY, (user_id, key_digest)).fetchone()
             return Submission(_test(known), is_new=False)
 
-        return await self._database.write(add)
+        return await self._writes.do(add)
 
     async def tests(self, user_id: str, cursor: str | None) -> Page | Refusal:
         def tests(connection: sqlite3.Connection) -> Page | Refusal:
             with _snapshot(connection):
                 return _page(connection, user_id, cursor)
 
-        return await self._database.read(tests)
+        return await self._reads.do(tests)
 
     async def count(self) -> int:
-        return await self._database.read(count_users)
+        return await self._reads.do(count_users)
+
+
+def _set_up(connection: sqlite3.Connection) -> None:
+    """Let random digests find their pages in memory, and pages be written to the file less often."""
+    connection.execute("PRAGMA cache_size = -65536").close()
+    connection.execute("PRAGMA wal_autocheckpoint = 4000").close()
 
 
 def insert_client(connection: sqlite3.Connection, partner: str, client_id: str, secret_digest: bytes) -> bool:

@@ -72,10 +72,14 @@ class Candidate:
     create_digest: bytes
     user_id: str = attrs.field(factory=lambda: secrets.token_hex(16))
     created_at: dt.datetime = attrs.field(factory=lambda: dt.datetime.now(dt.UTC))
+    _ids: dict[str, AnonymousId] = attrs.field(factory=dict, init=False)
 
     def anonymous_id(self, partner: str) -> AnonymousId:
         """Return the user's id, which differs from partner to partner."""
-        return self._keys.anonymous_id(self._create_key, partner)
+        an_id = self._ids.get(partner)
+        if an_id is None:
+            an_id = self._ids[partner] = self._keys.anonymous_id(self._create_key, partner)
+        return an_id
 
     def id_digest(self, partner: str) -> bytes:
         """Return what the user is found by at log-in."""
