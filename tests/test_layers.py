@@ -31,7 +31,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "auth.routes": ("identity", "errors"),
     "auth.delivery": ("identity", "errors"),
     "auth.updates": ("auth.delivery", "identity", "errors"),
-    "auth.signals": ("auth.delivery", "auth.updates", "errors"),
+    "auth.signals": ("auth.delivery", "auth.updates", "identity", "errors"),
     "auth.turns": ("errors",),
     "stores.base": ("identity", "errors"),
     "gate": ("errors",),
@@ -60,7 +60,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "msgspec": ("wire",),
     "pytest": (),
     "rich": ("cli",),
-    "sqlite3": ("sqlite", "stores.sqlite", "server.sqlite", "testing.server"),
+    "sqlite3": ("sqlite", "stores.sqlite", "server", "testing.server"),
     "tenacity": ("transport", "startup"),
 }
 """A library → who may import it."""
