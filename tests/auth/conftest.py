@@ -1,4 +1,6 @@
-from collections.abc import AsyncIterator
+import os
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,14 +13,26 @@ from .stores_for_tests import WatchedStore
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[IdentityServer]:
+def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder in memory where there is such: waiting for a disk took most of the time, and others test disks."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        yield Path(folder)
+
+
+@pytest.fixture
+async def server(disk: Path) -> AsyncIterator[IdentityServer]:
     async with IdentityServer() as server:
         yield server
 
 
 @pytest.fixture(params=["memory", "sqlite"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[WatchedStore]:
-    inner = MemoryStore() if request.param == "memory" else SQLiteStore(tmp_path / "ids.sqlite3")
+async def store(request: pytest.FixtureRequest, disk: Path) -> AsyncIterator[WatchedStore]:
+    inner = MemoryStore() if request.param == "memory" else SQLiteStore(disk / "ids.sqlite3")
     async with WatchedStore(inner) as store:
         yield store
 

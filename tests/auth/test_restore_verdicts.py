@@ -133,8 +133,8 @@ async def test_rejected_client_credentials_are_no_verdict_about_the_record(app: 
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ids.sqlite3"
+def path(disk: Path) -> Path:
+    return disk / "ids.sqlite3"
 
 
 @pytest.fixture
