@@ -96,12 +96,11 @@ async def _silent(request: Request) -> Reply:
     raise AssertionError(request)
 
 
-async def _announce(shared: Shared, auth: AuthController) -> None:
+def _announce(shared: Shared, auth: AuthController) -> Awaitable[None]:
     """Do what a turn does after its commit."""
-    announcer = shared.announcer
-    place = announcer.take_place(auth, UserUpdate(_USER, None, None), UserUpdate(_USER, None, None))
+    place = shared.announcer.take_place(auth, UserUpdate(_USER, None, None), is_news=True, is_settled=True)
     assert place is not None
-    await announcer.deliver(place)
+    return shared.announcer.deliver(place)
 
 
 def _sending(auth: AuthController, receivers: list[Receiver]) -> Callable[[], Awaitable[object]]:

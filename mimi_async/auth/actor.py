@@ -190,8 +190,7 @@ class Actor:
         self._note_failure(turn)
         old, self._told = self._told, self._user
         self._swing_gate()
-        state = UserUpdate(self._told, None, None) if self._is_restored else None
-        return self._shared.announcer.take_place(self, self._news(turn, old), state)
+        return self._place(turn, old)
 
     def _note_failure(self, turn: Turn[Any]) -> None:
         error = turn.error
@@ -215,12 +214,13 @@ class Actor:
         elif not (failure.retryable and self.keeps_trying):
             self.gate.shut(failure)
 
-    def _news(self, turn: Turn[Any], old: MimiUser | None) -> UserUpdate | None:
-        """What to announce of a turn: that the user changed, or that it failed."""
+    def _place(self, turn: Turn[Any], old: MimiUser | None) -> "Place[Actor] | None":
+        """Take the place of a turn's announcement: that the user changed, or that it failed."""
         error = turn.note
         if error is None and isinstance(turn.error, MimiError) and not isinstance(turn.error, _REFUSALS):
             error = None if turn.is_quiet else turn.error
-        return UserUpdate(self._told, old, error) if error is not None or self._told != old else None
+        update, is_news = UserUpdate(self._told, old, error), error is not None or self._told != old
+        return self._shared.announcer.take_place(self, update, is_news=is_news, is_settled=self._is_restored)
 
     async def _restore(self, turn: Turn[None]) -> None:
         """Become what the record says; the work of a restore."""

@@ -262,7 +262,8 @@ class AuthController(Works):
             self._shared.turns.check_open()
         subscription = self._shared.announcer.observe(self, receiver, replay=replay)
         if is_settled:
-            place = self._shared.announcer.take_place(self, None, UserUpdate(self._told, None, None))
+            state = UserUpdate(self._told, None, None)
+            place = self._shared.announcer.take_place(self, state, is_news=False, is_settled=True)
             if place is not None:
                 self._shared.turns.own(self._shared.announcer.deliver(place))
         return subscription

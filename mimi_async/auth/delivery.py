@@ -94,51 +94,35 @@ class Round:
 
     async def drive(self) -> None:
         """Tell the audience, or what is left of it."""
-        driver, token = self._driver, _delivering.set(True)
+        loop, task, sender = asyncio.get_running_loop(), asyncio.current_task(), self._sender
+        driver, token, patience = self._driver, _delivering.set(True), self._manners.patience
         try:
             for receiver, update in self._audience:
-                failed = await self._tell(receiver, update)
+                failed: BaseException | None = None
+                begun, cancels = loop.time(), task.cancelling() if task else 0
+                try:
+                    outcome = receiver(sender, current=update.current, old=update.old, error=update.error)
+                    if outcome is not None and (rest := _rest_of(outcome)) is not None:
+                        await self._patiently(receiver, rest)
+                except asyncio.CancelledError as error:
+                    if task and task.cancelling() > cancels:
+                        raise
+                    failed = error
+                except Exception as error:  # noqa: BLE001 - a receiver is somebody else's code, and may hurt nobody but itself
+                    failed = error
                 if self._driver != driver:
                     return
+                if failed is None and loop.time() - begun > patience:
+                    failed = TimeoutError("it took longer than a receiver may take, or blocked the event loop")
                 if failed is not None:
-                    self._manners.report(self._sender, receiver, failed)
+                    self._manners.report(sender, receiver, failed)
         finally:
             _delivering.reset(token)
             if self._driver == driver:
                 self._ended()
 
-    async def _tell(self, receiver: Receiver, update: UserUpdate) -> BaseException | None:
-        loop = asyncio.get_running_loop()
-        task, begun = asyncio.current_task(), loop.time()
-        cancels = task.cancelling() if task else 0
-        failed: BaseException | None = None
-        try:
-            outcome = receiver(self._sender, current=update.current, old=update.old, error=update.error)
-            if outcome is not None:
-                await self._finished(receiver, outcome)
-        except asyncio.CancelledError as error:
-            if task and task.cancelling() > cancels:
-                raise
-            failed = error
-        except Exception as error:  # noqa: BLE001 - a receiver is somebody else's code, and may hurt nobody but itself
-            failed = error
-        if failed is None and loop.time() - begun > self._manners.patience:
-            failed = TimeoutError("it took longer than a receiver may take, or blocked the event loop")
-        return failed
-
-    async def _finished(self, receiver: Receiver, outcome: object) -> None:
-        """Await what a receiver returned; only one that suspends pays for a timeout."""
-        rest: Awaitable[object]
-        if isinstance(outcome, types.CoroutineType):
-            try:
-                awaited = outcome.send(None)
-            except StopIteration:
-                return
-            rest = _rest(outcome, awaited)
-        elif inspect.isawaitable(outcome):
-            rest = outcome
-        else:
-            return
+    async def _patiently(self, receiver: Receiver, rest: Awaitable[object]) -> None:
+        """Await the rest of what a receiver does; only one that suspends pays for a timeout."""
         patience = self._manners.patience
         loop = asyncio.get_running_loop()
         guard = loop.call_later(patience + self._manners.grace, self._go_on_without, receiver)
@@ -154,6 +138,17 @@ class Round:
         late = TimeoutError("it did not end after it was cancelled, and was disconnected")
         self._manners.report(self._sender, receiver, late)
         self._manners.own(self.drive())
+
+
+def _rest_of(outcome: object) -> Awaitable[object] | None:
+    """Step what a receiver returned once; return what is left to be awaited, None where nothing is."""
+    if isinstance(outcome, types.CoroutineType):
+        try:
+            awaited = outcome.send(None)
+        except StopIteration:
+            return None
+        return _rest(outcome, awaited)
+    return outcome if inspect.isawaitable(outcome) else None
 
 
 @types.coroutine

@@ -60,21 +60,38 @@ class Place(Generic[S]):
     Attributes:
         number: Only subscriptions with a lower number are told.
         sender: Whose update it is.
-        update: What everybody is told, or None.
-        state: What a subscription is told that waits for the settled state, or None.
+        news: What everybody is told, or None.
     """
 
-    __slots__ = ("_before", "_left", "number", "sender", "state", "update")
+    __slots__ = ("_before", "_is_settled", "_left", "_update", "news", "number", "sender")
 
     def __init__(
-        self, number: int, sender: S, update: UserUpdate | None, state: UserUpdate | None, before: "Place[S] | None"
+        self,
+        number: int,
+        sender: S,
+        update: UserUpdate,
+        before: "Place[S] | None",
+        *,
+        is_news: bool,
+        is_settled: bool,
     ) -> None:
         self.number = number
         self.sender = sender
-        self.update = update
-        self.state = state
+        self.news = update if is_news else None
+        self._update = update
+        self._is_settled = is_settled
         self._before = before
         self._left: asyncio.Future[None] | bool = False
+
+    @property
+    def state(self) -> UserUpdate | None:
+        """What a subscription is told that waits for the settled state, None while there is none."""
+        return UserUpdate(self._update.current, None, None) if self._is_settled else None
+
+    @property
+    def is_first(self) -> bool:
+        """Whether nobody stands before it."""
+        return self._before is None
 
     async def reached(self) -> None:
         """Wait until the update before was delivered."""
@@ -150,31 +167,39 @@ class Announcer(Generic[S]):
         for latest in list(self._iterations):
             latest.end()
 
-    def take_place(self, sender: S, update: UserUpdate | None, state: UserUpdate | None) -> Place[S] | None:
+    def take_place(self, sender: S, update: UserUpdate, *, is_news: bool, is_settled: bool) -> Place[S] | None:
         """Take the next place in the sender's line; None where there is nobody to be told anything.
 
         Args:
             sender: Whose update it is.
-            update: What everybody is told, or None.
-            state: What a subscription is told that waits for the settled state; None while there is none.
+            update: What it is.
+            is_news: Whether everybody is told.
+            is_settled: Whether its `current` is known: then it is told to the subscriptions that wait for that.
         """
         own = self._of_sender.get(sender)
-        wanted = update is not None and (own or self._everyone or self.user_updated.receivers)
-        awaited = state is not None and own and any(subscription.awaits_state for subscription in own.values())
-        if not (wanted or awaited):
+        if is_news:
+            is_wanted = bool(own or self._everyone or self.user_updated.receivers)
+        else:
+            is_wanted = is_settled and any(subscription.awaits_state for subscription in (own or {}).values())
+        if not is_wanted:
             return None
-        place = Place(next(self._numbers), sender, update, state, self._last_places.get(sender))
+        before = self._last_places.get(sender)
+        place = Place(next(self._numbers), sender, update, before, is_news=is_news, is_settled=is_settled)
         self._last_places[sender] = place
         return place
 
-    async def deliver(self, place: Place[S]) -> None:
+    def deliver(self, place: Place[S]) -> Coroutine[Any, Any, None]:
         """Wait until the place is reached and tell everybody, one at a time; no receiver can fail the caller."""
+        delivery = Round(place.sender, self._audience(place), self, partial(self._leave, place))
+        return delivery.drive() if place.is_first else self._deliver_in_line(place, delivery)
+
+    async def _deliver_in_line(self, place: Place[S], delivery: Round) -> None:
         try:
             await place.reached()
         except asyncio.CancelledError:
             self._leave(place)
             raise
-        await Round(place.sender, self._audience(place), self, partial(self._leave, place)).drive()
+        await delivery.drive()
 
     def disconnect(self, sender: S, receiver: Receiver) -> None:
         """Tell a receiver nothing any more, however it was connected."""
@@ -198,13 +223,13 @@ class Announcer(Generic[S]):
         for subscription in subscriptions:
             if subscription.number > place.number or not subscription.is_open:
                 continue
-            update = place.state if subscription.awaits_state else place.update
+            update = place.state if subscription.awaits_state else place.news
             if update is not None:
                 subscription.awaits_state = False
                 yield subscription.receiver, update
-        if place.update is not None and not self.user_updated.is_muted:
+        if place.news is not None and self.user_updated.receivers and not self.user_updated.is_muted:
             for receiver in list(self.user_updated.receivers_for(place.sender)):
-                yield receiver, place.update
+                yield receiver, place.news
 
     def _leave(self, place: Place[S]) -> None:
         place.leave()
