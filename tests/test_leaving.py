@@ -5,10 +5,10 @@ import logging
 
 import pytest
 
-from mimi_async import AuthController, MimiCore, NotStartedError, ViewsClosedError
+from mimi_async import AuthController, MimiCore, NotStartedError, ServerUnreachableError, ViewsClosedError
 from mimi_async.stores import MemoryStore, StoredIdentity
 
-from .doubles import FakeServer, News, be_quick, core_of, settle, then, views, whose
+from .doubles import FakeServer, News, be_quick, core_of, settle, store_with, then, views, whose
 
 
 class SlowStore(MemoryStore):
@@ -50,12 +50,13 @@ async def test_what_waits_is_cancelled_at_once_and_what_runs_is_awaited() -> Non
     waiting = [asyncio.create_task(core.auth.ensure_user()) for _ in range(3)]
     await settle()
     left = await leaving(core)
-    assert not running.done()
     for call in waiting:
         with pytest.raises(NotStartedError):
             await call
     with pytest.raises(NotStartedError):
         await core.auth.ensure_user()
+    await asyncio.sleep(0.2)
+    assert not running.done()
     release.set()
     user = await running
     await left
@@ -79,6 +80,22 @@ async def test_what_runs_beyond_the_grace_is_cut_and_the_record_tells_how_to_go_
     assert record.state == "pending"
     assert not core._turns._turns
     assert store._entries == 0
+
+
+async def test_who_waits_for_a_restore_that_fails_while_the_core_is_left_is_told_so_at_once() -> None:
+    server = FakeServer()
+    core = await core_of(server, store=await store_with(server.add_user(), "a"), account=None).__aenter__()
+    release = server.hold()
+    calls = [asyncio.create_task(core.auth_for("a")) for _ in range(4)]
+    await server.asked()
+    server.failure = ServerUnreachableError("down")
+    left = await leaving(core)
+    release.set()
+    async with asyncio.timeout(10):
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        await left
+    assert [type(outcome) for outcome in outcomes] == [ServerUnreachableError, *[NotStartedError] * 3]
+    assert server.requests == ["POST /v1/sessions"]
 
 
 async def test_a_store_write_is_awaited_beyond_the_grace_and_before_the_store_closes() -> None:

@@ -180,7 +180,8 @@ class Actor:
     async def _locked(self, turn: Turn[T], work: Work[T]) -> "Place[Actor] | None":
         try:
             turn.result = await work(turn)
-            turn.error = None  # a deadline that somebody's code has swallowed cuts nothing any more
+            turn.cut_short()
+            turn.error = None  # a cut that somebody's code has swallowed counts no more
         except MimiError as error:
             turn.error = error
         except asyncio.CancelledError:

@@ -7,10 +7,12 @@ import pytest
 
 from mimi_async import (
     AnonymousId,
+    AuthController,
     MimiCore,
     MimiError,
     ServerTimeoutError,
     StoreUnavailableError,
+    UserUpdate,
     ViewsClosedError,
 )
 from mimi_async.stores import MemoryStore, StoredIdentity
@@ -168,6 +170,22 @@ async def test_a_reset_that_is_cut_puts_the_record_back() -> None:
         assert core.auth.current_user == user
         assert news.kinds == [(user, user, ServerTimeoutError)]
         release.set()
+
+
+async def test_the_receivers_of_a_cut_turn_run_in_a_task_that_is_not_cancelled() -> None:
+    seen: list[object] = []
+
+    async def look(auth: AuthController, update: UserUpdate) -> None:
+        task = asyncio.current_task()
+        seen.append((type(update.error), task and task.cancelling()))
+
+    hanging = Hanging("server")
+    async with hanging.core as core:
+        core.observe(then(look))
+        with pytest.raises(ServerTimeoutError):
+            await core._controller("a").ensure_user()
+        await settle()
+    assert seen == [(ServerTimeoutError, 0)]
 
 
 # Code that swallows the cut ------------------------------------------------------------------------------------------

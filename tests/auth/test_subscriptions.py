@@ -127,6 +127,23 @@ async def test_a_subscription_made_during_a_delivery_is_told_from_the_next_updat
     assert news.kinds[0] == (changed, user, None)
 
 
+async def test_an_update_that_waits_in_line_is_not_told_to_who_subscribed_after_its_commit() -> None:
+    release, news, replayed = asyncio.Event(), News(), News()
+    async with core_of(FakeServer()) as core:
+        core.observe(then(lambda _, __: release.wait()))
+        calls = [asyncio.create_task(core.auth.ensure_user())]
+        await settle()
+        calls.append(asyncio.create_task(core.auth.update_user(sex="male")))
+        await settle()
+        core.auth.observe(news)
+        core.auth.observe(replayed, replay=True)
+        release.set()
+        _, user = await asyncio.gather(*calls)
+        await settle()
+    assert news.told == []
+    assert replayed.kinds == [(user, None, None)]
+
+
 async def test_observe_holds_its_receiver_and_one_receiver_may_subscribe_twice() -> None:
     told: list[object] = []
     async with core_of(FakeServer()) as core:
