@@ -153,11 +153,11 @@ class Actor:
             late = ServerTimeoutError("the restore that this call waited for took until its deadline")
         raise late
 
-    async def _take(self, turn: Turn[T], work: Work[T]) -> T:
+    def _take(self, turn: Turn[T], work: Work[T]) -> Awaitable[T]:
         self._shared.turns.check_open()
         self._underway += 1
         self._shared.turns.start(turn, partial(self._steps, work))
-        return await turn.outcome()
+        return turn.outcome()
 
     async def _steps(self, work: Work[T], turn: Turn[T]) -> None:
         """A turn: lock, ask, keep, become, unlock, announce."""

@@ -60,9 +60,9 @@ class RecordChangedError(StoreConflictError):
         self.record = record
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Records:
-    """Asks the store, the server and known_id on behalf of turns.
+    """Asks the store, the server and known_id on behalf of turns; what only hands on an awaitable adds no frame.
 
     Attributes:
         send: Carries requests.
@@ -74,15 +74,15 @@ class Records:
     store: IdentityStore
     known_id: KnownId | None
 
-    async def ask(self, turn: Turn[Any], request: wire.Request) -> wire.Reply:
+    def ask(self, turn: Turn[Any], request: wire.Request) -> Awaitable[wire.Reply]:
         """Ask the server."""
         turn.doing = "asking the server"
-        return await foreign(self.send(request), ServerUnreachableError, "send", may_raise=(MimiError,))
+        return foreign(self.send(request), ServerUnreachableError, "send", may_raise=(MimiError,))
 
-    async def load(self, turn: Turn[Any], account: str) -> StoredIdentity | None:
+    def load(self, turn: Turn[Any], account: str) -> Awaitable[StoredIdentity | None]:
         """Read the record of an account."""
         turn.doing = "asking the store"
-        return await of_the_store(self.store.load(account))
+        return of_the_store(self.store.load(account))
 
     async def replace(
         self, turn: Turn[Any], account: str, expected: StoredIdentity | None, new: StoredIdentity
@@ -131,7 +131,7 @@ class Records:
                 record = change.record
         raise _fickle()
 
-    async def follow(self, turn: Turn[Any], account: str, *, create: bool = False) -> Found:
+    def follow(self, turn: Turn[Any], account: str, *, create: bool = False) -> Awaitable[Found]:
         """Do what the record of an account says, until there is a user or none.
 
         Args:
@@ -144,7 +144,7 @@ class Records:
             StoreConflictError: The record was changed again and again, or is gone.
             MimiError: Whatever the store, known_id or the server came to; the record was kept.
         """
-        return await _Following(self, turn, account, create).to_the_end()
+        return _Following(self, turn, account, create).to_the_end()
 
 
 def _fickle() -> StoreConflictError:
@@ -167,7 +167,7 @@ def _agreed(found: StoredIdentity | None, new: StoredIdentity) -> StoredIdentity
     return found
 
 
-@attrs.define
+@attrs.define(eq=False)
 class _Following:
     """One walk along the record."""
 
@@ -189,16 +189,16 @@ class _Following:
                 record = change.record
         raise _fickle()
 
-    async def step(self, record: StoredIdentity | None) -> Found:
+    def step(self, record: StoredIdentity | None) -> Awaitable[Found]:
         match record:
             case None:
-                return await self.nothing_stored()
+                return self.nothing_stored()
             case StoredIdentity(secret=CreateKey() as key):
-                return await self.known_to_partner(record) or await self.replay(record, key)
+                return self.replay(record, key)
             case StoredIdentity(state="erasing", secret=AnonymousId() as anonymous_id):
-                return await self.erase(record, anonymous_id)
+                return self.erase(record, anonymous_id)
             case StoredIdentity(secret=secret):
-                return await self.log_in(record, cast("AnonymousId", secret))
+                return self.log_in(record, cast("AnonymousId", secret))
 
     async def nothing_stored(self) -> Found:
         found = await self.known_to_partner(None)
@@ -245,6 +245,9 @@ class _Following:
         return known
 
     async def replay(self, record: StoredIdentity, key: CreateKey) -> Found:
+        known = await self.known_to_partner(record)
+        if known is not None:
+            return known
         reply = await self.records.ask(self.turn, wire.create_user(key, deadline=self.turn.deadline))
         try:
             session = wire.read_creation(reply)

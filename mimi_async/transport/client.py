@@ -117,7 +117,10 @@ class Transport:
 
     async def _attempt(self, call: Call) -> wire.Reply:
         """Ask once. What is raised is raised where no except block becomes its context."""
-        await self._place(call)
+        if self._places.locked():
+            await self._wait_for_place(call)
+        else:
+            await self._places.acquire()
         response, exchange, call.sent = None, wire.fresh_exchange(), True
         try:
             with self._patience.limit(call):
@@ -141,11 +144,8 @@ class Transport:
             response.drop()
         raise failure
 
-    async def _place(self, call: Call) -> None:
+    async def _wait_for_place(self, call: Call) -> None:
         """Wait for one of the pool's places, which are handed out here so that no attempt's time is spent on it."""
-        if not self._places.locked():
-            await self._places.acquire()
-            return
         self._open_session()
         try:
             async with asyncio.timeout_at(call.deadline):
