@@ -1,0 +1,150 @@
+"""Two products of one partner and the partner's table of accounts, each with what must hold of it all the time."""
+
+import asyncio
+import sqlite3
+from collections import defaultdict
+from contextlib import AsyncExitStack, closing
+from pathlib import Path
+
+from mimi_async import (
+    AnonymousId,
+    AuthController,
+    ClientCredentials,
+    ErasedAnonymousIdError,
+    MimiCore,
+    MimiError,
+    MimiUser,
+    NotRestoredError,
+)
+from mimi_async.stores import SQLiteStore
+from mimi_async.testing import IdentityServer
+from mimi_async.transport import Transport
+
+ACCOUNTS = ("ada", "bob", "cyd")
+
+
+class Table:
+    """The partner's table: the id of each account, kept as the guide asks, and asked by both products.
+
+    Attributes:
+        ids: The id that is kept for an account.
+        uncertain: Accounts whose reset has failed: the server may have erased the user all the same.
+        is_broken: Whether asking raises.
+        told: How many updates came.
+    """
+
+    def __init__(self) -> None:
+        self.ids: dict[str, AnonymousId] = {}
+        self.uncertain: set[str] = set()
+        self.told = 0
+        self.is_broken = False
+
+    def tell(
+        self, sender: AuthController, *, current: MimiUser | None, old: MimiUser | None, error: MimiError | None
+    ) -> None:
+        """Keep an id, and drop the one that was erased. Another id in place of a good one: that must never happen."""
+        self.told += 1
+        if isinstance(error, ErasedAnonymousIdError):
+            if error.anonymous_id in (None, self.ids.get(sender.account)):
+                self.ids.pop(sender.account, None)
+                self.uncertain.discard(sender.account)
+        elif current is not None and error is None:
+            kept = self.ids.get(sender.account)
+            assert kept in (None, current.anonymous_id) or sender.account in self.uncertain, "one user too many"
+            self.ids[sender.account] = current.anonymous_id
+
+    async def known_id(self, account: str) -> AnonymousId | None:
+        if self.is_broken:
+            msg = "the table does not answer"
+            raise OSError(msg)
+        return self.ids.get(account)
+
+
+class Product:
+    """One product: its core, which may be started again, and its store, which may be lost or damaged."""
+
+    def __init__(self, server: IdentityServer, table: Table, file: Path) -> None:
+        self.file = file
+        self.core: MimiCore
+        self._server = server
+        self._table = table
+        self._credentials: ClientCredentials = server.new_client()
+        self._stack = AsyncExitStack()
+        self._broken_rules: list[BaseException] = []
+        self._last: dict[str, MimiUser | None]
+
+    async def start(self) -> None:
+        self._last = defaultdict(lambda: None)
+        transport = Transport(self._server.url, self._credentials, sleep=lambda _: asyncio.sleep(0))
+        await self._stack.enter_async_context(transport)
+        store = SQLiteStore(self.file)
+        self.core = MimiCore(send=transport.send, store=store, account=None, known_id=self._table.known_id)
+        self.core.observe(self._follow)
+        self.core.observe(self._table.tell)
+        self.core.observer_failed.connect(self._note)
+        await self._stack.enter_async_context(self.core)
+
+    async def stop(self) -> None:
+        await self._stack.aclose()
+
+    async def reinstall(self) -> None:
+        """Lose the store."""
+        await self.stop()
+        for file in self.file.parent.glob(f"{self.file.name}*"):
+            file.unlink()
+        await self.start()
+
+    def damage(self, account: str) -> None:
+        """Let the disk fail under a record."""
+        with closing(sqlite3.connect(self.file, isolation_level=None)) as connection:
+            connection.execute("UPDATE identities SET secret = 'x' || secret WHERE account = ?", (account,))
+
+    def state(self, account: str) -> str | None:
+        """Return the state of the record as the file has it, "damaged" where it was damaged."""
+        row = self._row(account)
+        if row is None:
+            return None
+        return "damaged" if row[1].startswith("x") else row[0]
+
+    def check(self) -> None:
+        """No update broke a rule, the gate follows the record, and so does the user."""
+        assert self._broken_rules == []
+        for account in ACCOUNTS:
+            auth = self.core._idle.get(account)
+            if auth is not None and self.state(account) != "damaged":
+                self._check(auth)
+
+    def _check(self, auth: AuthController) -> None:
+        row = self._row(auth.account)
+        assert auth.gate.is_open == (auth.gate.cause is None) or not auth.gate.is_decided
+        try:
+            user = auth.current_user
+        except NotRestoredError:
+            assert not auth.gate.is_open
+            return
+        if user is not None:
+            assert auth.gate.is_open
+            assert row == ("active", user.anonymous_id.reveal())
+        elif auth.gate.is_open:
+            assert row is None or row[0] == "pending"
+        else:
+            assert row is not None
+            assert row[0] in ("rejected", "erasing")
+
+    def _row(self, account: str) -> tuple[str, str] | None:
+        with closing(sqlite3.connect(self.file)) as connection:
+            row: tuple[str, str] | None = connection.execute(
+                "SELECT state, secret FROM identities WHERE account = ?", (account,)
+            ).fetchone()
+        return row
+
+    def _note(self, sender: AuthController, *, receiver: object, error: BaseException) -> None:
+        self._broken_rules.append(error)
+
+    def _follow(
+        self, sender: AuthController, *, current: MimiUser | None, old: MimiUser | None, error: MimiError | None
+    ) -> None:
+        """Updates form a chain, and each tells of a change or of a failure."""
+        assert old == self._last[sender.account]
+        assert current != old or error is not None
+        self._last[sender.account] = current
