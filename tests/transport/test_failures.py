@@ -18,6 +18,7 @@ from mimi_async.errors import (
     ServerTimeoutError,
     ServerUnreachableError,
 )
+from mimi_async.identity import AccessToken
 from mimi_async.transport import Transport
 
 from .doubles import CREDENTIALS, LOG_IN, Clock, Naps
@@ -33,11 +34,14 @@ def free_port() -> int:
     return port
 
 
-async def test_a_refused_connection_is_an_unreachable_server(transport_to: To, naps: Naps) -> None:
+@pytest.mark.parametrize("request_", [LOG_IN, wire.get_user(AccessToken("token-1"))], ids=["POST", "GET"])
+async def test_a_refused_connection_is_an_unreachable_server(
+    request_: wire.Request, transport_to: To, naps: Naps
+) -> None:
     port = free_port()
     async with transport_to(f"http://127.0.0.1:{port}") as transport:
         with pytest.raises(ServerUnreachableError, match=rf"127\.0\.0\.1:{port} can't be reached") as caught:
-            await transport.send(LOG_IN)
+            await transport.send(request_)
     assert "ConnectionRefusedError" in str(caught.value)
     assert caught.value.request_id
     assert len(naps.taken) == 2
