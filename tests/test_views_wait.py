@@ -7,15 +7,18 @@ from mimi_async import (
     NotStartedError,
     ServerBusyError,
     ServerUnreachableError,
+    StoreUnavailableError,
     UnknownAnonymousIdError,
     ViewsClosedError,
     startup,
 )
+from mimi_async.stores import MemoryStore, StoredIdentity
 
 from .doubles import FakeServer, News, an_id, core_of, settle, store_with, views, whose
 
 DOWN = ServerUnreachableError("down")
 BUSY = ServerBusyError("busy")
+FULL = StoreUnavailableError("full")
 
 
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,6 +89,35 @@ async def test_keep_trying_is_over_when_the_core_is_left() -> None:
         await view
     assert isinstance(caught.value.__cause__, NotStartedError)
     assert not core._turns._tasks
+
+
+class FickleStore(MemoryStore):
+    """A store that, while it is full, puts no record back."""
+
+    is_full = False
+
+    async def replace(
+        self, account: str, expected: StoredIdentity | None, new: StoredIdentity
+    ) -> StoredIdentity | None:
+        if self.is_full and new.state == "active":
+            raise FULL.again()
+        return await super().replace(account, expected, new)
+
+
+async def test_keep_trying_is_over_once_a_restore_has_ended_well() -> None:
+    """What fails later shuts the gate, and the next view makes a fresh try."""
+    server, store = FakeServer(), FickleStore()
+    async with core_of(server, store=store, on_restore_failure="keep_trying") as core:
+        await core.present(whose)
+        await core.auth.ensure_user()
+        server.failure, store.is_full = DOWN, True
+        with pytest.raises(ServerUnreachableError):
+            await core.auth.reset()
+        with pytest.raises(ViewsClosedError):
+            await core.present(whose)
+        server.failure = None
+        assert await core.present(whose) is None
+        assert server.users == {}, "the reset that could not be undone is finished"
 
 
 async def test_a_bug_behind_the_restore_leaves_no_view_waiting() -> None:

@@ -210,6 +210,8 @@ async def test_a_send_that_swallows_the_cut_and_answers_late_leaves_a_user_and_a
     store = await store_with(server.add_user(), "a")
     core = core_of(server, store=store, account=None)
     core.observe(news)
+    cancels: list[object] = []
+    core.observe(lambda _, **__: cancels.append((task := asyncio.current_task()) and task.cancelling()))
     core._shared.records = type(core._shared.records)(swallowing(core, server), store, None)
     core._shared.patience = 0.02
     async with core:
@@ -218,6 +220,7 @@ async def test_a_send_that_swallows_the_cut_and_answers_late_leaves_a_user_and_a
             await auth.restore()
         await settle()
         assert news.kinds == [(auth.current_user, None, None)]
+        assert cancels == [0], "its receivers run in a task that is not cancelled any more"
         assert auth.gate.is_open
         assert await core.present(whose, account="a") == auth.current_user is not None
 

@@ -223,3 +223,12 @@ async def test_logging_in_with_an_id_needs_no_restore() -> None:
         user = await auth.authenticate(LogInAnonymously(server.add_user()))
         assert auth.current_user == user
         assert auth.gate.is_open
+
+
+async def test_a_log_in_that_fails_before_any_restore_opens_no_gate() -> None:
+    async with core_of(FakeServer(), account=None) as core:
+        auth = core._controller("a")
+        with pytest.raises(UnknownAnonymousIdError):
+            await auth.authenticate(LogInAnonymously(an_id(404)))
+        assert not auth.gate.is_open
+        assert not auth.is_restored
