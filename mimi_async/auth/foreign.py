@@ -1,7 +1,7 @@
 """The border to somebody else's code: a store, a `send` and a known_id may raise anything, and nothing of it counts."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
 from ..errors import ConfigurationError, MimiError, StoreError, StoreUnavailableError, described
@@ -10,18 +10,23 @@ T = TypeVar("T")
 
 
 async def foreign(
-    awaitable: Awaitable[T], failure: type[MimiError], whose: str, *, may_raise: tuple[type[MimiError], ...]
+    ask: Callable[..., Awaitable[T]],
+    *arguments: object,
+    failure: type[MimiError],
+    whose: str,
+    may_raise: tuple[type[MimiError], ...],
 ) -> T:
-    """Await somebody else's code.
+    """Call and await somebody else's code.
 
     Args:
-        awaitable: What it returned.
+        ask: What is called.
+        arguments: What it is given.
         failure: What its failure is, without its text.
         whose: What failed, for the message.
         may_raise: What it may raise as it is. Whatever else it raises is no verdict, also where it looks like one.
     """
     try:
-        return await awaitable
+        return await ask(*arguments)
     except may_raise:
         raise
     except asyncio.CancelledError as error:
@@ -33,9 +38,10 @@ async def foreign(
     raise refused
 
 
-def of_the_store(awaitable: Awaitable[T]) -> Awaitable[T]:
+def of_the_store(verb: Callable[..., Awaitable[T]], *arguments: object) -> Awaitable[T]:
     """Return what a verb of a store comes to, its failure being a `StoreUnavailableError`."""
-    return foreign(awaitable, StoreUnavailableError, "the store", may_raise=(StoreError, ConfigurationError))
+    may_raise = (StoreError, ConfigurationError)
+    return foreign(verb, *arguments, failure=StoreUnavailableError, whose="the store", may_raise=may_raise)
 
 
 def _refused(error: BaseException, failure: type[MimiError], whose: str) -> MimiError:

@@ -18,7 +18,8 @@ from ..errors import (
 from ..identity import AccessToken, AnonymousId, MimiUser
 from ..stores.base import DamagedIdentity, StoredIdentity
 from .actor import Actor
-from .records import RecordChangedError, rejected_afresh
+from .following import adopt, follow, rejected_afresh
+from .records import RecordChangedError
 from .turns import Turn
 
 _T = TypeVar("_T")
@@ -56,7 +57,7 @@ class Works(Actor):
         if self._user is not None and self._user.anonymous_id == anonymous_id:
             await self._follow(turn)
         if turn.note is None and (self._user is None or self._user.anonymous_id != anonymous_id):
-            found = await self._shared.records.adopt(turn, self.account, anonymous_id)
+            found = await adopt(self._shared.records, turn, self.account, anonymous_id)
             if found.session is not None or self._user is None:
                 self._become(found.session)
             turn.note = found.erased
@@ -132,7 +133,7 @@ class Works(Actor):
         try:
             erasing = await records.replace(turn, self.account, record, erasing)
             try:
-                found = await records.follow(turn, self.account)
+                found = await follow(records, turn, self.account)
             except UnknownAnonymousIdError as error:
                 verdict = error
                 await records.replace(turn, self.account, erasing, record.turned("rejected"))
@@ -201,7 +202,7 @@ class Works(Actor):
     async def _follow(self, turn: Turn[Any], *, create: bool = False) -> None:
         """Become what the record says."""
         try:
-            found = await self._shared.records.follow(turn, self.account, create=create)
+            found = await follow(self._shared.records, turn, self.account, create=create)
         except UnknownAnonymousIdError as error:
             verdict = self._failure = error
             if self._user is None:
