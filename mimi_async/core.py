@@ -17,7 +17,8 @@ from .auth.controller import AuthController
 from .auth.delivery import Receiver, is_delivering, tell_each
 from .auth.records import KnownId, Records, Send
 from .auth.signals import Announcer, Subscription
-from .auth.turns import Turns, is_inside_turn
+from .auth.turn import is_inside_turn
+from .auth.turns import Turns
 from .errors import ConfigurationError, InvalidInputError, MimiError, NotStartedError, UnserviceableError, described
 from .gate import Gate
 from .identity import ClientCredentials, checked_account

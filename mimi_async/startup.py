@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import tenacity
 
 from .auth.controller import AuthController
+from .auth.foreign import of_the_store
 from .auth.turns import Turns
 from .errors import (
     ConfigurationError,
@@ -59,7 +60,7 @@ async def open_parts(
     """
     if transport is not None:
         await _phase("transport", stack.enter_async_context(transport))
-    await _phase("store", stack.enter_async_context(store))
+    await _phase("store", of_the_store(stack.enter_async_context, store))
     turns.open()
     stack.push_async_callback(turns.close)
 

@@ -60,10 +60,12 @@ class BrokenStore(MemoryStore):
 # on_restore_failure="raise" ------------------------------------------------------------------------------------------
 
 
-async def test_a_store_that_does_not_open_fails_the_start_in_its_phase() -> None:
-    core = core_of(FakeServer(), store=BrokenStore(opening=StoreUnavailableError("locked")))
-    with pytest.raises(StartupError, match="locked") as caught:
+@pytest.mark.parametrize("failure", [StoreUnavailableError("locked"), RuntimeError("a driver's own: secret")])
+async def test_a_store_that_does_not_open_fails_the_start_in_its_phase(failure: Exception) -> None:
+    core = core_of(FakeServer(), store=BrokenStore(opening=failure))
+    with pytest.raises(StartupError, match="store") as caught:
         await core.__aenter__()
+    assert "secret" not in str(caught.value)
     assert caught.value.phase == "store"
     assert isinstance(caught.value.__cause__, StoreUnavailableError)
 

@@ -21,7 +21,8 @@ from ..identity import AccessToken, MimiUser
 from .delivery import UserUpdate, is_delivering
 from .records import Records
 from .signals import Announcer, Place
-from .turns import Turn, Turns, refuse_inside
+from .turn import Turn, refuse_inside
+from .turns import Turns
 
 T = TypeVar("T")
 Work = Callable[[Turn[T]], Awaitable[T]]

@@ -20,7 +20,7 @@ from ..identity import AnonymousId, MimiUser, Secret, Sex, checked_sex, checked_
 from .delivery import Receiver, UserUpdate
 from .routes import Anonymously, LogInAnonymously, Route
 from .signals import Subscription
-from .turns import Turn
+from .turn import Turn
 from .updates import Updates
 from .works import Works
 
@@ -32,8 +32,6 @@ class Keep(Enum):
 
 
 KEEP: Final = Keep.KEEP
-
-_PUT_BACK_SECONDS = 5.0
 
 
 class AuthController(Works):

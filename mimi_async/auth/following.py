@@ -22,7 +22,7 @@ from ..identity import AnonymousId, CreateKey
 from ..stores.base import StoredIdentity
 from .foreign import foreign
 from .records import RecordChangedError, Records
-from .turns import Turn
+from .turn import Turn
 
 _MOST_CONFLICTS = 8
 _MOST_CLAIMS = 2

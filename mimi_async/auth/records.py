@@ -10,7 +10,7 @@ from ..errors import MimiError, ServerUnreachableError, StoreConflictError
 from ..identity import AnonymousId
 from ..stores.base import DamagedIdentity, IdentityStore, StoredIdentity
 from .foreign import foreign, of_the_store
-from .turns import Turn
+from .turn import Turn
 
 KnownId = Callable[[str], Awaitable[AnonymousId | None]]
 """The partner's own account service: account → the id that it keeps, or None."""

@@ -20,7 +20,7 @@ from ..stores.base import DamagedIdentity, StoredIdentity
 from .actor import Actor
 from .following import adopt, follow, rejected_afresh
 from .records import RecordChangedError
-from .turns import Turn
+from .turn import Turn
 
 _T = TypeVar("_T")
 

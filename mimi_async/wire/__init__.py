@@ -3,17 +3,13 @@
 The real Mimi backend has no public HTTP API: this contract is our own. A partner with access to another backend gives
 the core a `send` of his own, which turns a `Request` into a `Reply`, and keeps the rest.
 
-`requests` and `replies` are the client's side, `service` the server's, `openapi` the document that describes both.
+`requests`, `verdicts` and `replies` are the client's side, `service` the server's, and `openapi` describes both.
 Everything here is pure: nothing is opened, sent or kept.
 """
 
 from .contract import EXCHANGE, IDEMPOTENCY_KEY, PROBLEM_JSON, REQUEST_ID
 from .replies import (
-    Reply,
     Session,
-    TokenRejectedError,
-    check_exchange,
-    failure,
     read_creation,
     read_erasure,
     read_export,
@@ -21,7 +17,6 @@ from .replies import (
     read_test,
     read_tests,
     read_user,
-    seconds_to_wait,
 )
 from .requests import (
     Request,
@@ -35,6 +30,7 @@ from .requests import (
     patch_user,
     submit_test,
 )
+from .verdicts import Reply, TokenRejectedError, check_exchange, failure, seconds_to_wait
 
 __all__ = [
     "EXCHANGE",

@@ -131,7 +131,13 @@ async def _erased(app: App) -> MimiUser:
     return user
 
 
+def _table_without_it(account: str) -> Any:
+    """Raise before there is anything to await, as a plain function does."""
+    raise KeyError(account)
+
+
 FAILURES = {
+    "raises before it is awaited": _table_without_it,
     "raises": raising(RuntimeError("the account service is down: password hunter2")),
     "raises OSError": raising(ConnectionRefusedError()),
     "raises a timeout": raising(TimeoutError()),
