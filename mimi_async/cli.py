@@ -1,6 +1,7 @@
 """The command line."""
 
 import asyncio
+import logging
 import os
 import signal
 import ssl
@@ -63,6 +64,13 @@ def command() -> None:
     show_default=True,
     help="New users a minute from one client; 0: no limit.",
 )
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+    help="What is told on standard error; never a secret.",
+)
 @click.option("--oldest-sdk", metavar="VERSION", help="Answer 426 to older versions of the SDK.")
 def serve(
     host: str,
@@ -73,9 +81,11 @@ def serve(
     tls_cert: str | None,
     tls_key: str | None,
     creation_limit: int,
+    log_level: str,
     oldest_sdk: str | None,
 ) -> None:
     """Run the identity server until SIGTERM or SIGINT."""
+    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     if (tls_cert is None) != (tls_key is None):
         msg = "give --tls-cert and --tls-key together"
         raise click.UsageError(msg)

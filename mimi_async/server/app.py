@@ -26,14 +26,8 @@ def make_app(desk: Desk) -> Handler:
         response: web.StreamResponse
         try:
             response = await _answered(desk, request)
-        except ProblemError as problem:
-            response = _problem(problem, request_id)
-        except RefusedBodyError as flaw:
-            refusal = ProblemError(400, flaw.detail) if flaw.status == 400 else invalid_input(flaw.detail)
-            response = _problem(refusal, request_id)
-        except Exception as error:  # noqa: BLE001 - the one place that may: a defect is answered by 500, and told to the log
-            _log.error("request %s met a defect: %s", request_id, described(error))
-            response = _problem(ProblemError(500, "a defect of the server; its log tells more"), request_id)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer of the contract
+            response = _problem(_problem_of(error, request_id), request, request_id)
         echo(request, response, request_id)
         if _log.isEnabledFor(logging.DEBUG):
             milliseconds = (time.perf_counter() - begun) * 1000
@@ -59,7 +53,18 @@ async def _answered(desk: Desk, request: web.BaseRequest) -> web.Response:
     return await endpoint(desk, request)
 
 
-def _problem(problem: ProblemError, request_id: str) -> web.Response:
+def _problem_of(error: Exception, request_id: str) -> ProblemError:
+    if isinstance(error, ProblemError):
+        return error
+    if isinstance(error, RefusedBodyError):
+        return ProblemError(400, error.detail) if error.status == 400 else invalid_input(error.detail)
+    _log.error("%s: a defect: %s", request_id, described(error))
+    return ProblemError(500, "a defect of the server; its log tells more")
+
+
+def _problem(problem: ProblemError, request: web.BaseRequest, request_id: str) -> web.Response:
+    level = logging.WARNING if problem.status >= 500 else logging.INFO
+    _log.log(level, "%s: %s was answered by %d: %s", request_id, _told(request), problem.status, problem.detail)
     response = problem_response(
         problem.status, request_id=request_id, name=problem.name, detail=problem.detail, fields=problem.fields
     )

@@ -161,6 +161,7 @@ async def test_a_stop_lets_requests_end_that_are_under_way(client: PlainClient, 
         with pytest.raises(aiohttp.ClientConnectorError):
             while True:
                 await client.ask("GET", "/healthz")
+        await asyncio.wait([stop], timeout=0.2)
         assert not stop.done()
         held.release()
         assert (await creation).status == 201

@@ -54,6 +54,7 @@ async def test_nothing_is_logged_also_in_the_debug_mode_of_asyncio(
     loop.slow_callback_duration = 0.0  # every callback is told to the log, with its arguments
     secrets = await whole_life(client, server)
     assert "POST /v1/anonymous-users 201" in debugging.text
+    assert "POST /v1/sessions was answered by 422: the field at $ is missing, unknown or invalid" in debugging.text
     assert "asyncio" in {record.name for record in debugging.records}
     for secret in secrets:
         assert secret not in debugging.text
