@@ -5,33 +5,54 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from mimi_async import AuthController, ConfigurationError, MimiCore, MimiError, UnserviceableError
+from mimi_async import (
+    AuthController,
+    ConfigurationError,
+    ErasedAnonymousIdError,
+    LogInAnonymously,
+    MimiCore,
+    MimiError,
+    UnserviceableError,
+)
 from mimi_async.stores import MemoryStore
 from mimi_async.testing import IdentityServer
 
 from ..conftest import rounds
 from .conftest import Figures
-from .machine import ACCOUNTS, Product, Table
+from .machine import ACCOUNTS, LONE, Product, Table
 from .test_proxy import Truth
 
 pytestmark = pytest.mark.timeout(rounds(120, 3600))
 
-PRODUCTS = st.integers(0, 1)
-NAMES = st.sampled_from(ACCOUNTS)
+Who = tuple[int, str]
+
+WHOS: list[Who] = [(0, "ada"), (1, "ada"), (0, "bob"), (1, "bob"), (0, LONE)]
+WHO = st.sampled_from(WHOS)
 PATHS = st.sampled_from(("/v1/anonymous-users", "/v1/sessions", "/v1/user", "*"))
-TIMES = st.integers(1, 4)
+USES: list[Callable[[AuthController], Awaitable[object]]] = [
+    lambda auth: auth.update_user(year_of_birth=1980),
+    lambda auth: auth.submit_hearing_test(Truth.test(1)),
+    AuthController.reload_user,
+]
+FAULTS: list[Callable[..., None]] = [
+    IdentityServer.drop_reply,
+    IdentityServer.drop_request,
+    *(partial(IdentityServer.fail, status=status) for status in (404, 429, 500)),
+]
 
 
 SETTINGS = settings(
-    max_examples=rounds(30, 500),
+    max_examples=rounds(25, 500),
     stateful_step_count=rounds(40, 80),
     deadline=None,
     phases=(Phase.reuse, Phase.generate),  # shrinking a walk over real sockets would outlast every timeout
@@ -45,6 +66,8 @@ class Walk(RuleBasedStateMachine):
     Attributes:
         resets: Accounts that were ever to be reset.
         orphans: How many creations were begun whose key is gone: nobody was ever told of the users they may have made.
+        is_lone_forgotten: Whether the host has to tell the id itself, by logging in, before it asks for a user.
+        bad_calls: How many calls are left until all is well again.
         done: How many calls went well, and how many did not.
     """
 
@@ -60,6 +83,8 @@ class Walk(RuleBasedStateMachine):
         self.table = Table()
         self.server = IdentityServer()
         self.orphans = 0
+        self.bad_calls = 0
+        self.is_lone_forgotten = False
         self.runner.run(self._begin())
 
     async def _begin(self) -> None:
@@ -69,8 +94,9 @@ class Walk(RuleBasedStateMachine):
             await product.start()
         self.is_up = True
 
-    def call(self, number: int, account: str, what: Callable[[AuthController], Awaitable[object]]) -> bool:
+    def call(self, who: Who, what: Callable[[AuthController], Awaitable[object]]) -> bool:
         """Make a call, and tell whether it went well; what fails must fail as the library says."""
+        number, account = who
 
         async def called() -> MimiError | None:
             try:
@@ -81,77 +107,74 @@ class Walk(RuleBasedStateMachine):
 
         error = self.runner.run(called())
         self.done[error is None] += 1
+        self.bad_calls -= 1
+        if not self.bad_calls:
+            self.runner.run(self._heal())
         assert not isinstance(error, (ConfigurationError, UnserviceableError)), repr(error)
         return error is None
 
-    def ask(self, number: int, account: str, what: Callable[[AuthController], Awaitable[object]]) -> None:
+    @initialize()
+    def onboard(self) -> None:
+        for who in WHOS:
+            self.ensure(who)
+
+    # What products do ------------------------------------------------------------------------------------------------
+
+    @rule(who=WHO)
+    def ensure(self, who: Who) -> None:
+        """Two products with stores of their own do not onboard one account at the same time: that is not promised."""
+        self.start_over(who)
+        number, account = who
+        product, known = self.products[number], self.table.ids.get(account)
+        if self.products[1 - number].state(account) == "pending":
+            return
+        was_pending = product.state(account) == "pending"
+        if account == LONE and known is not None and self.is_lone_forgotten:
+            self.is_lone_forgotten = not self.call(who, lambda auth: auth.authenticate(LogInAnonymously(known)))
+        elif self.call(who, AuthController.ensure_user) and known is not None and was_pending:
+            self.orphans += 1  # the table knew another user than the creation that was under way
+
+    @rule(who=WHO, use=st.sampled_from(USES))
+    def use(self, who: Who, use: Callable[[AuthController], Awaitable[object]]) -> None:
         """Make a call that the server answers only where the user is alive."""
-        if self.call(number, account, what):
+        number, account = who
+        if self.call(who, use):
             user = self.products[number].core._controller(account).current_user
             if user is not None and user.anonymous_id == self.table.ids.get(account):
                 self.table.uncertain.discard(account)
 
-    # What products do ------------------------------------------------------------------------------------------------
+    @rule(who=WHO)
+    def log_out(self, who: Who) -> None:
+        if self.call(who, AuthController.log_out) and who[1] == LONE:
+            self.is_lone_forgotten = True
 
-    @rule(number=PRODUCTS, account=NAMES)
-    def restore(self, number: int, account: str) -> None:
-        self.call(number, account, AuthController.restore)
+    @rule(who=WHO)
+    def reset(self, who: Who) -> None:
+        self.resets.add(who[1])
+        if not self.call(who, AuthController.reset):
+            self.table.uncertain.add(who[1])
 
-    @rule(number=PRODUCTS, account=NAMES)
-    def ensure(self, number: int, account: str) -> None:
-        """Two products with stores of their own do not onboard one account at the same time: that is not promised."""
-        if self.products[1 - number].state(account) != "pending":
-            known = self.table.ids.get(account)
-            was_pending = self.products[number].state(account) == "pending"
-            if self.call(number, account, AuthController.ensure_user) and known is not None and was_pending:
-                self.orphans += 1  # the table knew another user than the creation that was under way
-
-    @rule(number=PRODUCTS, account=NAMES, year=st.integers(1930, 1990))
-    def update(self, number: int, account: str, year: int) -> None:
-        self.ask(number, account, lambda auth: auth.update_user(year_of_birth=year))
-
-    @rule(number=PRODUCTS, account=NAMES)
-    def submit(self, number: int, account: str) -> None:
-        self.ask(number, account, lambda auth: auth.submit_hearing_test(Truth.test(1)))
-
-    @rule(number=PRODUCTS, account=NAMES)
-    def reload(self, number: int, account: str) -> None:
-        self.ask(number, account, AuthController.reload_user)
-
-    @rule(number=PRODUCTS, account=NAMES)
-    def log_out(self, number: int, account: str) -> None:
-        self.call(number, account, AuthController.log_out)
-
-    @rule(number=PRODUCTS, account=NAMES)
-    def reset(self, number: int, account: str) -> None:
-        self.resets.add(account)
-        if not self.call(number, account, AuthController.reset):
-            self.table.uncertain.add(account)
-
-    @rule(number=PRODUCTS, account=NAMES)
-    def start_over(self, number: int, account: str) -> None:
+    @rule(who=WHO)
+    def start_over(self, who: Who) -> None:
         """The host's decision, which it takes only where the record is rejected or damaged."""
+        number, account = who
         product = self.products[number]
         if product.state(account) in ("rejected", "damaged"):
             self.runner.run(product.core._controller(account).start_over())
+            self.is_lone_forgotten |= account == LONE
 
     # What goes wrong -------------------------------------------------------------------------------------------------
 
-    @rule(path=PATHS, times=TIMES)
-    def lose_replies(self, path: str, times: int) -> None:
-        self.server.drop_reply(path, times=times)
+    @rule(fault=st.sampled_from(FAULTS), path=PATHS, times=st.integers(1, 4))
+    def go_wrong(self, fault: Callable[..., None], path: str, times: int) -> None:
+        fault(self.server, path, times=times)
+        self.bad_calls = 3
 
-    @rule(path=PATHS, times=TIMES)
-    def lose_requests(self, path: str, times: int) -> None:
-        self.server.drop_request(path, times=times)
-
-    @rule(path=PATHS, times=TIMES, status=st.sampled_from((404, 408, 429, 500, 503)))
-    def fail(self, path: str, times: int, status: int) -> None:
-        self.server.fail(path, status=status, times=times)
-
-    @rule()
-    def forget_an_id_for_once(self) -> None:
-        self.server.fail("/v1/sessions", problem="unknown-anonymous-id")
+    @rule(times=st.integers(1, 3), number=st.integers(0, 1), order=st.permutations(WHOS))
+    def forget_ids_at_a_launch(self, times: int, number: int, order: list[Who]) -> None:
+        self.server.fail("/v1/sessions", problem="unknown-anonymous-id", times=times)
+        self.bad_calls = 3
+        self.relaunch(number, order)
 
     @rule()
     def revoke_tokens(self) -> None:
@@ -159,34 +182,44 @@ class Walk(RuleBasedStateMachine):
             self.server.revoke_tokens()
 
     @rule()
-    def heal(self) -> None:
-        self.server.heal()
-        self.table.is_broken = False
-
-    @rule()
     def break_the_table(self) -> None:
         self.table.is_broken = True
+        self.bad_calls = 3
 
     @rule()
-    def stop_or_start_the_server(self) -> None:
-        self.runner.run(self.server.stop() if self.is_up else self.server.start())
-        self.is_up = not self.is_up
+    def stop_the_server(self) -> None:
+        self.runner.run(self.server.stop())
+        self.is_up = False
+        self.bad_calls = 3
 
-    @rule(number=PRODUCTS)
-    def restart(self, number: int) -> None:
+    async def _heal(self) -> None:
+        self.server.heal()
+        self.table.is_broken = False
+        if not self.is_up:
+            await self.server.start()
+            self.is_up = True
+
+    @rule(number=st.integers(0, 1), order=st.permutations(WHOS))
+    def relaunch(self, number: int, order: list[Who]) -> None:
+        """Start again, and present a view that needs a user for each account."""
         self.runner.run(self._restarted(self.products[number]))
+        for who in order:
+            if who[0] == number:
+                self.ensure(who)
 
     async def _restarted(self, product: Product) -> None:
         await product.stop()
         await product.start()
 
-    @rule(number=PRODUCTS)
+    @rule(number=st.integers(0, 1))
     def reinstall(self, number: int) -> None:
         self.orphans += sum(self.products[number].state(account) == "pending" for account in ACCOUNTS)
         self.runner.run(self.products[number].reinstall())
+        self.is_lone_forgotten |= number == 0
 
-    @rule(number=PRODUCTS, account=NAMES)
-    def damage(self, number: int, account: str) -> None:
+    @rule(who=WHO)
+    def damage(self, who: Who) -> None:
+        number, account = who
         product = self.products[number]
         self.orphans += product.state(account) == "pending"
         product.damage(account)
@@ -213,13 +246,11 @@ class Walk(RuleBasedStateMachine):
 
     async def _end(self) -> None:
         """Everything heals: each announced id opens its profile again, by the stores and by the table alone."""
-        self.heal()
-        if not self.is_up:
-            await self.server.start()
+        await self._heal()
         try:
-            for product in self.products:
+            for number, product in enumerate(self.products):
                 await self._restarted(product)
-                for account in ACCOUNTS:
+                for account in ACCOUNTS[: len(ACCOUNTS) - number]:
                     await self._recovers(product.core, account, product.state(account))
             fresh = MimiCore(
                 self.server.credentials,
@@ -229,7 +260,7 @@ class Walk(RuleBasedStateMachine):
                 known_id=self.table.known_id,
             )
             async with fresh:
-                for account in list(self.table.ids):
+                for account in self.table.ids.keys() - {LONE}:
                     await self._recovers(fresh, account, None)
         finally:
             for product in self.products:
@@ -242,6 +273,9 @@ class Walk(RuleBasedStateMachine):
         if state == "damaged":
             await auth.start_over()
         await auth.restore()
+        if account == LONE and kept is not None and auth.current_user is None:
+            with suppress(ErasedAnonymousIdError):
+                await auth.authenticate(LogInAnonymously(kept))
         if account in self.table.ids:
             assert (await auth.ensure_user()).anonymous_id == self.table.ids[account]
             assert kept in (None, self.table.ids[account]) or account in self.resets

@@ -61,7 +61,7 @@ async def visit(auth: AuthController) -> None:
 async def test_many_accounts_leave_a_bounded_number_of_everything(
     mimi_server: IdentityServer, figures: Figures
 ) -> None:
-    cycles = rounds(10_000, 50_000)
+    cycles = rounds(5_000, 20_000)
     told = 0
 
     def tell(*_: object, **__: object) -> None:
@@ -94,14 +94,14 @@ async def test_many_failures_leave_nothing_either(mimi_server: IdentityServer, f
     ) as core:
         await crowd(core, 300, fail, first=0)
         before = alive()
-        await crowd(core, rounds(1_000, 10_000), fail, first=300)
+        await crowd(core, rounds(500, 10_000), fail, first=300)
         grown = alive() - before
-        records = rounds(1_000, 10_000)  # each account has claimed: that is not forgotten
+        records = rounds(500, 10_000)  # each account has claimed: that is not forgotten
         assert grown.pop("StoredIdentity", 0) <= records
         assert grown.pop("CreateKey", 0) <= records
         assert {kind: count for kind, count in grown.items() if count > BOUND} == {}
         assert asyncio.all_tasks() == {asyncio.current_task()}
-    figures.add(failures=rounds(1_000, 10_000))
+    figures.add(failures=rounds(500, 10_000))
 
 
 async def test_one_account_for_ever_leaves_nothing(mimi_server: IdentityServer, figures: Figures) -> None:

@@ -29,7 +29,7 @@ def _only_user(journal: Journal, account: str) -> tuple[str, str]:
 async def test_eight_processes_make_one_user(
     server: IdentityServer, nursery: Nursery, job_of: JobOf, journal_at: JournalAt, figures: Figures
 ) -> None:
-    for number in range(1, rounds(20, 200) + 1):
+    for number in range(1, rounds(10, 200) + 1):
         at = f"{number}"
         assert await nursery.run(*[job_of("ensure", "a", at=at)] * PROCESSES) == [0] * PROCESSES
         assert len(journal_at(at).lines("a", "ensured")) == PROCESSES
@@ -42,7 +42,7 @@ async def test_eight_processes_make_one_user_for_each_of_twenty_accounts(
     server: IdentityServer, nursery: Nursery, job_of: JobOf, journal_at: JournalAt, figures: Figures
 ) -> None:
     accounts = [f"a-{number}" for number in range(20)]
-    for number in range(1, rounds(5, 50) + 1):
+    for number in range(1, rounds(3, 50) + 1):
         at = f"{number}"
         jobs = [job_of("ensure", *random.sample(accounts, len(accounts)), at=at) for _ in range(PROCESSES)]
         assert await nursery.run(*jobs) == [0] * PROCESSES
@@ -54,7 +54,7 @@ async def test_eight_processes_make_one_user_for_each_of_twenty_accounts(
 async def test_a_launch_that_is_killed_leaves_its_user_to_the_other_one(
     server: IdentityServer, nursery: Nursery, job_of: JobOf, journal_at: JournalAt, figures: Figures
 ) -> None:
-    for number in range(1, rounds(20, 200) + 1):
+    for number in range(1, rounds(10, 200) + 1):
         at = f"{number}"
         doomed = job_of("ensure", "a", at=at, seconds=random.uniform(0.005, 0.05))
         assert await nursery.run(doomed, job_of("ensure", "a", at=at)) in ([KILLED, 0], [0, 0])
@@ -92,7 +92,7 @@ async def test_eight_processes_that_make_and_reset_users_leave_none_behind(
     server: IdentityServer, nursery: Nursery, job_of: JobOf, journal_at: JournalAt, figures: Figures
 ) -> None:
     kept = 0
-    for number in range(rounds(10, 100)):
+    for number in range(rounds(5, 100)):
         at = f"{number}"
         assert await nursery.run(*[job_of("mingle", "a", "b", at=at)] * PROCESSES) == [0] * PROCESSES
         assert await nursery.run(job_of("restore", "a", "b", at=at)) == [0]
