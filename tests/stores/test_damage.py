@@ -5,6 +5,7 @@ import sqlite3
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,7 @@ async def test_a_damaged_row_is_kept_told_and_moved_aside_as_it_is(path: Path, d
         other = await store.claim("b", fresh_active())
         spoil(path, damage)
         (row,) = (row for row in raw(path, "identities") if row[0] == b"a")
+    async with SQLiteStore(path) as store:
         with pytest.raises(StoreCorruptError, match=r"can't be read; it was kept: `start_over\(\)` moves it") as caught:
             await store.load("a")
         error = caught.value
@@ -160,7 +162,8 @@ def test_a_flipped_bit_anywhere_loses_nobody_and_gives_nobody_another_id(
     path: Path, kept: dict[str, StoredIdentity]
 ) -> None:
     whole = path.read_bytes()
-    for bit in range(3, len(whole) * 8, rounds(509, 53)):
+    heads = (bit for page in range(0, len(whole), 4096) for bit in range(page * 8, page * 8 + 12 * 8))
+    for bit in chain(heads, range(3, len(whole) * 8, rounds(509, 53))):
         flipped = bytearray(whole)
         flipped[bit // 8] ^= 1 << bit % 8
         path.write_bytes(flipped)
