@@ -4,7 +4,7 @@ import asyncio
 import base64
 import random
 from collections.abc import Awaitable
-from typing import Final, Self
+from typing import Final, Self, cast
 
 import aiohttp
 import yarl
@@ -15,12 +15,11 @@ from ..errors import ConfigurationError, MimiError, NotStartedError
 from ..identity import ClientCredentials
 from . import address
 from .call import Call
-from .exchange import exchanged
 from .failures import BEFORE_SENDING, translated
 from .patience import Patience
 from .response import Response, accepted, read
 from .retries import WORTH_A_RETRY, Retries, Sleep, Uniform
-from .session import opened, places
+from .session import ONCE, opened, places
 
 CALL_SECONDS: Final = 30.0
 
@@ -122,11 +121,10 @@ class Transport:
             await self._wait_for_place(call)
         else:
             await self._places.acquire()
-        response: Response | None = None
-        exchange, call.sent = wire.fresh_exchange(), True
+        response, exchange, call.sent = None, wire.fresh_exchange(), True
         try:
             with self._patience.limit(call):
-                response = await self._asked(self._open_session(), call, exchange)
+                response = cast("Response", await self._asked(self._open_session(), call, exchange))
                 reply = await read(response, call)
             wire.check_exchange(reply, exchange)
         except MimiError as error:
@@ -158,7 +156,7 @@ class Transport:
             return
         raise late
 
-    def _asked(self, session: aiohttp.ClientSession, call: Call, exchange: str) -> Awaitable[Response]:
+    def _asked(self, session: aiohttp.ClientSession, call: Call, exchange: str) -> Awaitable[aiohttp.ClientResponse]:
         """Begin to ask. A plain function: each frame between the caller and the socket costs at each wake-up."""
         request = call.request
         headers = {
@@ -168,7 +166,14 @@ class Transport:
         }
         if request.idempotency_key is not None:
             headers[_IDEMPOTENCY_KEY] = request.idempotency_key.reveal()
-        return exchanged(session, request.method, self._url(request.path), headers, request.body)
+        return session.request(
+            request.method,
+            self._url(request.path),
+            data=None if request.body is None else aiohttp.BytesPayload(request.body, content_type="application/json"),
+            headers=headers,
+            allow_redirects=False,
+            middlewares=None if request.method == "POST" else ONCE,
+        )
 
     def _url(self, path: str) -> yarl.URL:
         """Return the URL of a path; those without a query are few, and kept."""

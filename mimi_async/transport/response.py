@@ -2,9 +2,11 @@
 
 import asyncio
 import time
-from typing import Final
+from collections.abc import Coroutine
+from typing import Any, Final
 
 import aiohttp
+from aiohttp.connector import Connection
 from multidict import istr
 
 from .. import wire
@@ -21,6 +23,11 @@ class Response(aiohttp.ClientResponse):
     """A response that remembers what carried it: aiohttp hands a connection back as soon as the body has come."""
 
     carrier: asyncio.Transport | None = None
+
+    def start(self, connection: Connection) -> Coroutine[Any, Any, aiohttp.ClientResponse]:
+        """Begin to read."""
+        self.carrier = connection.transport
+        return super().start(connection)
 
     def __repr__(self) -> str:
         """Show no header: tracebacks may show it."""

@@ -1,10 +1,28 @@
 """A session of our own, also over somebody else's connector."""
 
 import asyncio
+from typing import Final
 
 import aiohttp
+from multidict import istr
 
 from ..errors import ConfigurationError
+from .failures import BEFORE_SENDING
+from .response import Response
+
+CONNECT_SECONDS: Final = 5.0
+
+_TIMEOUT: Final = aiohttp.ClientTimeout(
+    total=None,  # `patience` sees to it
+    sock_connect=CONNECT_SECONDS,  # not `connect`, which also counts the wait for the pool, and arms a timer each time
+    ceil_threshold=CONNECT_SECONDS,  # beyond it aiohttp rounds up to whole seconds
+)
+
+_STANDING_HEADERS: Final = {
+    istr("Accept"): "application/json, application/problem+json",
+    istr("Accept-Encoding"): "identity",
+    istr("User-Agent"): "mimi-async/0.1.0",
+}
 
 
 def opened(given: aiohttp.ClientSession | None) -> aiohttp.ClientSession:
@@ -26,6 +44,10 @@ def opened(given: aiohttp.ClientSession | None) -> aiohttp.ClientSession:
             connector_owner=given is None,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
+            auto_decompress=False,
+            headers=_STANDING_HEADERS,
+            timeout=_TIMEOUT,
+            response_class=Response,
         )
     except RuntimeError:
         msg = "the injected ClientSession belongs to another event loop: make it in the one that enters the core"
@@ -37,3 +59,18 @@ def places(session: aiohttp.ClientSession) -> int:
     connector = session.connector
     limits = (connector.limit, connector.limit_per_host) if connector else ()
     return min((limit for limit in limits if limit), default=2**31)
+
+
+async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Keep aiohttp from sending a GET or a DELETE a second time by itself: the policy counts the attempts."""
+    try:
+        return await handler(request)
+    except BEFORE_SENDING:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
+        msg = "the connection ended"
+    raise aiohttp.ClientConnectionError(msg)
+
+
+ONCE: Final = (_once,)
+"""The middlewares of a request that aiohttp might repeat."""
