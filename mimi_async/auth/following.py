@@ -25,7 +25,6 @@ from .records import RecordChangedError, Records
 from .turn import Turn
 
 _MOST_CONFLICTS = 8
-_MOST_CLAIMS = 2
 
 
 @attrs.frozen
@@ -130,8 +129,8 @@ class _Following:
         found = await self.known_to_partner(None)
         if found is not None or not self.create:
             return found or Found(erased=self.erased)
-        if self.claims == _MOST_CLAIMS:
-            msg = "the server calls users erased that were never made; nothing is stored: try again later"
+        if self.claims == _MOST_CONFLICTS:
+            msg = "one user after another was erased as soon as it was made; nothing is stored: try again later"
             raise ProtocolError(msg)
         self.claims += 1
         claim = StoredIdentity.pending(CreateKey.fresh())
