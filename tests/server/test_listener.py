@@ -19,7 +19,7 @@ from mimi_async.server.users import DEV_CLIENT
 from mimi_async.testing import IdentityServer
 
 from .client import PlainClient, a_key
-from .sockets import connection
+from .sockets import connection, serving
 
 LOOPBACK = Settings(port=0)
 PUBLIC = {
@@ -181,8 +181,8 @@ async def test_a_stop_does_not_wait_for_ever(tmp_path: Path) -> None:
             await creation
 
 
-async def test_a_stop_does_not_wait_for_idle_connections(server: IdentityServer) -> None:
-    async with connection(server) as (reader, writer):
+async def test_a_stop_does_not_wait_for_idle_connections() -> None:
+    async with serving(stop_seconds=60.0) as server, connection(server) as (reader, writer), asyncio.timeout(10):
         writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
         await reader.readuntil(b'{"status":"alive"}')
         await server.stop()
