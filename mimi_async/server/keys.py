@@ -1,6 +1,7 @@
 """The keys of the server, and everything that is derived with them: ids, digests and access tokens."""
 
 import binascii
+import functools
 import hmac
 import struct
 from base64 import urlsafe_b64encode
@@ -18,8 +19,16 @@ _TOKEN = struct.Struct(">16sQ")
 _TOKEN_TEXT = 76  # base64url of 16 + 8 + 32 bytes, with its padding
 
 
+@functools.lru_cache(maxsize=64)
+def _begun(key: bytes) -> hmac.HMAC:
+    return hmac.new(key, digestmod="sha256")
+
+
 def _digest(key: bytes, message: bytes) -> bytes:
-    return hmac.digest(key, message, "sha256")
+    """HMAC-SHA-256. `hmac.digest` would let go of the interpreter's lock each time, and queue for it again."""
+    mac = _begun(key).copy()
+    mac.update(message)
+    return mac.digest()
 
 
 def _long_enough(_: object, attribute: "attrs.Attribute[bytes]", key: bytes) -> None:
