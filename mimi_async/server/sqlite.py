@@ -1,7 +1,6 @@
 """Users in a SQLite file."""
 # ruff: noqa: D102 - `UserBook` says what each verb does
 
-import datetime as dt
 import hmac
 import os
 import sqlite3
@@ -10,18 +9,13 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from ..errors import StoreError
-from ..hearing.results import FREQUENCIES, Audiogram, HearingTestResult
+from ..hearing.results import HearingTestResult
 from ..sqlite import Database
 from ..wire.service import Profile
 from . import schema
+from .rows import member_of, moment_of, new_test_row, new_user_row, profile_of, test_of
 from .together import Together
 from .users import DEV_CLIENT, PAGE, Caller, Candidate, Export, Member, Page, Refusal, Submission
-
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_MICROSECOND = dt.timedelta(microseconds=1)
-_EAR = 6
-
-_Row = tuple[Any, ...]
 
 
 class SQLiteUserBook:
@@ -75,10 +69,10 @@ class SQLiteUserBook:
             partner = _partner(connection, caller)
             if partner is None:
                 return Refusal.CREDENTIALS
-            if may_make and _do(connection, schema.MAKE_USER, *_new_row(candidate, partner)):
+            if may_make and _do(connection, schema.MAKE_USER, *new_user_row(candidate, partner)):
                 return Member(partner, Profile(id=candidate.user_id), is_new=True)
             row = connection.execute(schema.USER_BY_CREATION, (candidate.create_digest, partner)).fetchone()
-            return Refusal.LIMITED if row is None else _member(row, partner)
+            return Refusal.LIMITED if row is None else member_of(row, partner)
 
         return await self._writes.do(create)
 
@@ -88,7 +82,7 @@ class SQLiteUserBook:
             if partner is None:
                 return Refusal.CREDENTIALS
             row = connection.execute(schema.USER_BY_ID, (id_digest, partner)).fetchone()
-            return Refusal.UNKNOWN if row is None else _member(row, partner)
+            return Refusal.UNKNOWN if row is None else member_of(row, partner)
 
         return await self._reads.do(find)
 
@@ -121,12 +115,12 @@ class SQLiteUserBook:
                 tests = connection.execute(schema.ALL_TESTS, (user_id,)).fetchall()
             if row is None:
                 return Refusal.TOKEN
-            return Export(_profile(row), _moment(row[1]), [_test(test) for test in tests])
+            return Export(profile_of(row), moment_of(row[1]), [test_of(test) for test in tests])
 
         return await self._reads.do(export)
 
     async def add_test(self, user_id: str, key_digest: bytes, test: HearingTestResult) -> Submission | Refusal:
-        row = _test_row(user_id, key_digest, test)
+        row = new_test_row(user_id, key_digest, test)
 
         def add(connection: sqlite3.Connection) -> Submission | Refusal:
             if connection.execute(schema.IS_USER, (user_id,)).fetchone() is None:
@@ -134,7 +128,7 @@ class SQLiteUserBook:
             if _do(connection, schema.ADD_TEST, *row):
                 return Submission(test, is_new=True)
             known = connection.execute(schema.TEST_BY_KEY, (user_id, key_digest)).fetchone()
-            return Submission(_test(known), is_new=False)
+            return Submission(test_of(known), is_new=False)
 
         return await self._writes.do(add)
 
@@ -185,24 +179,9 @@ def _partner(connection: sqlite3.Connection, caller: Caller) -> str | None:
     return str(row[0])
 
 
-def _new_row(candidate: Candidate, partner: str) -> _Row:
-    created_at = (candidate.created_at - _EPOCH) // _MICROSECOND
-    return partner, candidate.create_digest, candidate.id_digest(partner), candidate.user_id, created_at
-
-
 def _user(connection: sqlite3.Connection, user_id: str) -> Profile | Refusal:
     row = connection.execute(schema.USER, (user_id,)).fetchone()
-    return Refusal.TOKEN if row is None else _profile(row)
-
-
-def _member(row: _Row, partner: str) -> Member | Refusal:
-    return Refusal.ERASED if row[0] is None else Member(partner, _profile(row))
-
-
-def _profile(row: _Row) -> Profile:
-    user_id, _, year_of_birth, sex, *test = row
-    latest = None if test[0] is None else _test(test)
-    return Profile(id=user_id, year_of_birth=year_of_birth, sex=sex, latest_hearing_test=latest)
+    return Refusal.TOKEN if row is None else profile_of(row)
 
 
 def _page(connection: sqlite3.Connection, user_id: str, cursor: str | None) -> Page | Refusal:
@@ -215,28 +194,8 @@ def _page(connection: sqlite3.Connection, user_id: str, cursor: str | None) -> P
         if place is None:
             return Refusal.CURSOR
         rows = connection.execute(schema.NEXT_TESTS_PAGE, (user_id, place[0], cursor, PAGE + 1)).fetchall()
-    tests = [_test(row) for row in rows[:PAGE]]
+    tests = [test_of(row) for row in rows[:PAGE]]
     return Page(tests, tests[-1].id if len(rows) > PAGE else None)
-
-
-def _test(row: Sequence[Any]) -> HearingTestResult:
-    test_id, taken_at, calibrated, *levels = row
-    return HearingTestResult(
-        id=test_id,
-        taken_at=_moment(taken_at),
-        calibrated=bool(calibrated),
-        left=Audiogram(dict(zip(FREQUENCIES, levels[:_EAR], strict=True))),
-        right=Audiogram(dict(zip(FREQUENCIES, levels[_EAR:], strict=True))),
-    )
-
-
-def _test_row(user_id: str, key_digest: bytes, test: HearingTestResult) -> _Row:
-    taken_at = (test.taken_at - _EPOCH) // _MICROSECOND
-    return user_id, test.id, key_digest, taken_at, test.calibrated, *test.left.levels, *test.right.levels
-
-
-def _moment(microseconds: int) -> dt.datetime:
-    return _EPOCH + microseconds * _MICROSECOND
 
 
 @contextmanager
