@@ -169,6 +169,6 @@ class Database:
             raise ConfigurationError(msg)
 
     def _translated(self, error: BaseException) -> BaseException:
-        if isinstance(error, sqlite3.Error):
+        if isinstance(error, (sqlite3.Error, UnicodeDecodeError)):
             return translated(error, self._schema.purpose, self.path)
         return error

@@ -95,9 +95,9 @@ def _place(path: Path) -> tuple[int, int]:
     return facts.st_dev, facts.st_ino
 
 
-def translated(error: sqlite3.Error, purpose: str, path: Path) -> StoreError:
-    """Return our error for one of SQLite's, whose text may quote a row."""
-    code = getattr(error, "sqlite_errorcode", 0)
+def translated(error: sqlite3.Error | UnicodeDecodeError, purpose: str, path: Path) -> StoreError:
+    """Return our error for one of SQLite's, whose text may quote a row, or for a text of it that is no UTF-8."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT if isinstance(error, UnicodeDecodeError) else 0)
     name = getattr(error, "sqlite_errorname", type(error).__name__)
     if code & 0xFF in _CORRUPT:
         return StoreCorruptError(f"the {purpose} {path} can't be read ({name}); it was kept as it is: restore a backup")

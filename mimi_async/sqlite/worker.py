@@ -96,7 +96,7 @@ class Batch:
             try:
                 if _committed(connection, self.jobs, _do) or _committed(connection, self.jobs, _do_apart):
                     return
-            except sqlite3.Error as error:
+            except Exception as error:  # noqa: BLE001 - were the thread to end, all would wait for ever
                 if connection.in_transaction:
                     with suppress(sqlite3.Error):
                         connection.execute("ROLLBACK")
@@ -105,7 +105,7 @@ class Batch:
         for job in reading:
             job.run(connection)
 
-    def fail(self, error: sqlite3.Error) -> None:
+    def fail(self, error: Exception) -> None:
         """Let all have failed: those that went wrong by themselves, with what they met."""
         for job in self.jobs:
             job.error = job.error or error.with_traceback(None)

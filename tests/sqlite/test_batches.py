@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mimi_async.errors import StoreCorruptError, StoreUnavailableError
-from mimi_async.sqlite import Database, files
+from mimi_async.sqlite import Database, files, worker
 
 from .notebook import NOTEBOOK, RefusedError, gathering, names, note, note_and_fail
 
@@ -126,12 +126,17 @@ async def test_a_lock_of_another_process_fails_writers_and_no_reader(
     await database.close()
 
 
-async def test_damage_found_on_the_way_is_corruption_of_the_whole(database: Database, path: Path) -> None:
+async def test_damage_found_on_the_way_is_corruption_of_the_whole(
+    database: Database, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for start in range(0, 300, 100):
         await asyncio.gather(*(database.write(note(f"{number}")) for number in range(start, start + 100)))
     await database.close()
     whole = path.read_bytes()
     path.write_bytes(whole[:4096] + bytes(len(whole) - 4096))
+    with pytest.raises(StoreCorruptError, match="is damaged; it was kept as it is: restore a backup"):
+        await database.open()
+    monkeypatch.setattr(files, "_CHECKED_WHOLE", 0)
     await database.open()
     with pytest.raises(StoreCorruptError, match="kept as it is: restore a backup") as caught:
         await database.read(names)
@@ -154,3 +159,26 @@ async def test_what_was_written_is_there_for_a_stranger(database: Database, path
     await database.write(note("a"))
     with closing(sqlite3.connect(path)) as connection:
         assert names(connection) == ["a"]
+
+
+@pytest.mark.parametrize("writes", [False, True], ids=["a read", "a write"])
+async def test_a_message_of_sqlite_that_is_no_utf8_is_corruption(database: Database, writes: bool) -> None:
+    def ask(connection: sqlite3.Connection) -> None:
+        (b"sec\xf3ret").decode()
+
+    with pytest.raises(StoreCorruptError, match="UnicodeDecodeError") as caught:
+        await (database.write(ask) if writes else database.read(ask))
+    assert caught.value.__cause__ is caught.value.__context__ is None
+
+
+async def test_a_transaction_that_fails_in_an_odd_way_leaves_nobody_waiting(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def odd(*_: object) -> bool:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(worker, "_committed", odd)
+        with pytest.raises(MemoryError):
+            await database.write(note("a"))
+    assert await database.write(note("a")) == "a"
