@@ -96,10 +96,11 @@ class Round:
         """Tell the audience, or what is left of it."""
         loop, task, sender = asyncio.get_running_loop(), asyncio.current_task(), self._sender
         driver, token, patience = self._driver, _delivering.set(True), self._manners.patience
+        now = loop.time()
         try:
             for receiver, update in self._audience:
                 failed: BaseException | None = None
-                begun, cancels = loop.time(), task.cancelling() if task else 0
+                begun, cancels = now, task.cancelling() if task else 0
                 try:
                     outcome = receiver(sender, current=update.current, old=update.old, error=update.error)
                     if outcome is not None and (rest := _rest_of(outcome)) is not None:
@@ -112,10 +113,12 @@ class Round:
                     failed = error
                 if self._driver != driver:
                     return
-                if failed is None and loop.time() - begun > patience:
+                now = loop.time()
+                if failed is None and now - begun > patience:
                     failed = TimeoutError("it took longer than a receiver may take, or blocked the event loop")
                 if failed is not None:
                     self._manners.report(sender, receiver, failed)
+                    now = loop.time()
         finally:
             _delivering.reset(token)
             if self._driver == driver:

@@ -26,25 +26,25 @@ S = TypeVar("S")
 
 
 class Subscription:
-    """One call of `observe`: it holds the receiver until it is closed. A context manager."""
+    """One call of `observe`: it holds the receiver until it is closed. A context manager.
 
-    __slots__ = ("_forget", "awaits_state", "number", "receiver")
+    Attributes:
+        is_open: Whether it is still told.
+    """
+
+    __slots__ = ("_forget", "awaits_state", "is_open", "number", "receiver")
 
     def __init__(self, number: int, receiver: Receiver, forget: Callable[[int], None], *, replay: bool = False) -> None:
         self.number = number
         self.receiver = receiver
         self.awaits_state = replay
+        self.is_open = True
         self._forget: Callable[[int], None] | None = forget
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it is still told."""
-        return self._forget is not None
 
     def close(self) -> None:
         """Tell the receiver nothing any more, not even what is on its way. Closing twice is fine."""
         if self._forget is not None:
-            forget, self._forget = self._forget, None
+            forget, self._forget, self.is_open = self._forget, None, False
             forget(self.number)
 
     def __enter__(self) -> Self:
