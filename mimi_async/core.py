@@ -118,13 +118,17 @@ class MimiCore:
             await self._start()
         except BaseException as error:
             cut_off = NotStartedError("the start of the core was cut off")
+            self._turns.grace = 0.0  # nobody waits for what is under way, and every record survives its end
             await self._close(error if isinstance(error, MimiError) else cut_off)
             raise
         self._front.open()
         return self
 
     async def _start(self) -> None:
-        await startup.open_parts(self._stack, self._transport, self._store, self._turns)
+        await startup.open_parts(self._stack, self._transport, self._store)
+        self._stack.callback(self._announcer.close)
+        self._turns.open()
+        self._stack.push_async_callback(self._turns.close)
         if self._own is not None and self._own.keeps_trying:
             self._stack.callback(self._turns.own(startup.keep_restoring(self._own)).cancel)
         elif self._own is not None:

@@ -9,7 +9,6 @@ import tenacity
 
 from .auth.controller import AuthController
 from .auth.foreign import of_the_store
-from .auth.turns import Turns
 from .errors import (
     ConfigurationError,
     MimiError,
@@ -51,7 +50,7 @@ def check_settings(store: object, known_id: object, send: object, on_restore_fai
 
 
 async def open_parts(
-    stack: AsyncExitStack, transport: AbstractAsyncContextManager[Any] | None, store: IdentityStore, turns: Turns
+    stack: AsyncExitStack, transport: AbstractAsyncContextManager[Any] | None, store: IdentityStore
 ) -> None:
     """Open what a core needs, in this order; the stack closes it in the other.
 
@@ -60,9 +59,13 @@ async def open_parts(
     """
     if transport is not None:
         await _phase("transport", stack.enter_async_context(transport))
-    await _phase("store", of_the_store(stack.enter_async_context, store))
-    turns.open()
-    stack.push_async_callback(turns.close)
+    await _phase("store", of_the_store(store.__aenter__))
+    stack.push_async_callback(_leave, store)
+
+
+async def _leave(store: IdentityStore) -> None:
+    async with asyncio.timeout(_PHASE_SECONDS):
+        await store.__aexit__(None, None, None)
 
 
 async def restore(auth: AuthController) -> None:

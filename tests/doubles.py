@@ -202,5 +202,5 @@ async def settle(turns: int = 20) -> None:
 def be_quick(core: MimiCore, *, patience: float = 0.05) -> MimiCore:
     """Let the core lose patience with receivers, running turns and late calls soon."""
     core._announcer.patience = core._announcer.grace = patience
-    core._turns._grace = patience
+    core._turns.grace = patience
     return core

@@ -140,7 +140,7 @@ async def test_deliveries_get_the_grace_and_are_then_cut() -> None:
             cut.set()
 
     core = await core_of(FakeServer()).__aenter__()
-    core._turns._grace = 0.02
+    core._turns.grace = 0.02
     core.observe(then(hang))
     core.observe(news)
     running = asyncio.create_task(core.auth.ensure_user())
@@ -230,7 +230,7 @@ async def test_a_task_that_swallows_its_cancellation_does_not_keep_the_core(capl
                 continue
 
     core = await core_of(FakeServer()).__aenter__()
-    core._turns._grace = 0.02
+    core._turns.grace = 0.02
     core.observe(then(stubborn))
     running = asyncio.create_task(core.auth.ensure_user())
     await settle()

@@ -14,10 +14,13 @@ from ..errors import (
     NotAuthenticatedError,
     NotRestoredError,
     ServerTimeoutError,
+    StoreConflictError,
+    StoreUnavailableError,
     UnserviceableError,
 )
 from ..gate import Gate, closed
 from ..identity import AccessToken, MimiUser
+from ..stores.base import StoredIdentity
 from .delivery import UserUpdate, is_delivering
 from .records import Records
 from .signals import Announcer, Place
@@ -26,6 +29,8 @@ from .turns import Turns
 
 T = TypeVar("T")
 Work = Callable[[Turn[T]], Awaitable[T]]
+
+_UNDO_SECONDS = 5.0
 
 _REFUSALS = (AlreadyAuthenticatedError, NotAuthenticatedError, ConfigurationError)
 
@@ -61,8 +66,8 @@ class Actor:
     """
 
     __slots__ = (
-        "__weakref__", "_failure", "_is_restored", "_lock", "_restoring", "_shared", "_token", "_token_ends", "_told",
-        "_underway", "_user", "account", "gate", "keeps_trying",
+        "__weakref__", "_doubted", "_failure", "_is_restored", "_lock", "_restoring", "_shared", "_token",
+        "_token_ends", "_told", "_underway", "_user", "account", "gate", "keeps_trying",
     )  # fmt: skip
 
     def __init__(self, account: str, shared: Shared) -> None:
@@ -72,6 +77,7 @@ class Actor:
         self._shared = shared
         self._user: MimiUser | None = None  # the user as the turn under way has it
         self._told: MimiUser | None = None  # the user as of the last commit
+        self._doubted: MimiUser | None = None  # the user as of a write without an answer, to be put back
         self._token: AccessToken | None = None
         self._token_ends = 0.0
         self._is_restored = False
@@ -183,16 +189,45 @@ class Actor:
             turn.result = await work(turn)
             turn.cut_short()
             turn.error = None  # a cut that somebody's code has swallowed counts no more
-        except MimiError as error:
-            turn.error = error
         except asyncio.CancelledError:
             turn.error = turn.cut_short()
             if turn.error is None:
                 raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller raises it; here the state is settled first
+            turn.error = error
+        if turn.error is not None and turn.is_in_doubt and self._user is not None:
+            await self._undone(turn, self._user, turn.error)
         self._note_failure(turn)
-        old, self._told = self._told, self._user
+        old = self._told
+        if self._is_restored:
+            self._told = self._user
         self._swing_gate()
         return self._place(turn, old)
+
+    async def _undone(self, turn: Turn[T], user: MimiUser, failure: Exception) -> None:
+        """After a store write without an answer, go on as before if the record does; else it is not known who is."""
+        turn.is_undoing = True
+        try:
+            async with asyncio.timeout(_UNDO_SECONDS):
+                await self._put_back(turn, user)
+        except (MimiError, TimeoutError) as error:
+            self._doubted, self._user, self._token = user, None, None
+            self._is_restored = False
+            self._failure = failure if isinstance(failure, MimiError) else StoreUnavailableError(str(error))
+
+    async def _put_back(self, turn: Turn[Any], user: MimiUser) -> None:
+        """Let the record say again that this is the user, under a revision that a write on its way does not expect.
+
+        Raises:
+            MimiError: The store did not answer, or the record is somebody else's by now.
+        """
+        record = await self._shared.records.load(turn, self.account)
+        is_ours = record is None or record.anonymous_id == user.anonymous_id
+        if not is_ours or (record is not None and record.state == "rejected"):
+            msg = "the record was changed meanwhile: the next call follows what it says now"
+            raise StoreConflictError(msg)
+        active = StoredIdentity.active(user.anonymous_id, user.id)
+        await self._shared.records.replace(turn, self.account, record, active)
 
     def _note_failure(self, turn: Turn[Any]) -> None:
         error = turn.error

@@ -203,7 +203,10 @@ class AuthController(Works):
         """
 
         async def work(turn: Turn[bytes]) -> bytes:
-            return await self._as_user(turn, partial(wire.export_user, deadline=turn.deadline), wire.read_export)
+            def read(reply: wire.Reply) -> bytes:
+                return wire.read_export(reply, self._required_user())
+
+            return await self._as_user(turn, partial(wire.export_user, deadline=turn.deadline), read)
 
         return await self._call(work)
 

@@ -15,6 +15,7 @@ async def foreign(
     failure: type[MimiError],
     whose: str,
     may_raise: tuple[type[MimiError], ...],
+    gives: tuple[type, ...] = (object,),
 ) -> T:
     """Call and await somebody else's code.
 
@@ -24,9 +25,13 @@ async def foreign(
         failure: What its failure is, without its text.
         whose: What failed, for the message.
         may_raise: What it may raise as it is. Whatever else it raises is no verdict, also where it looks like one.
+        gives: What it may return.
     """
     try:
-        return await ask(*arguments)
+        answer = await ask(*arguments)
+        if isinstance(answer, gives):
+            return answer
+        refused = failure(f"{whose} returned a {type(answer).__name__}, which is no answer; what is stored was kept")
     except may_raise:
         raise
     except asyncio.CancelledError as error:
@@ -38,10 +43,12 @@ async def foreign(
     raise refused
 
 
-def of_the_store(verb: Callable[..., Awaitable[T]], *arguments: object) -> Awaitable[T]:
+def of_the_store(
+    verb: Callable[..., Awaitable[T]], *arguments: object, gives: tuple[type, ...] = (object,)
+) -> Awaitable[T]:
     """Return what a verb of a store comes to, its failure being a `StoreUnavailableError`."""
-    may_raise = (StoreError, ConfigurationError)
-    return foreign(verb, *arguments, failure=StoreUnavailableError, whose="the store", may_raise=may_raise)
+    failure, may_raise = StoreUnavailableError, (StoreError, ConfigurationError)
+    return foreign(verb, *arguments, failure=failure, whose="the store", may_raise=may_raise, gives=gives)
 
 
 def _refused(error: BaseException, failure: type[MimiError], whose: str) -> MimiError:

@@ -19,6 +19,9 @@ Send = Callable[[wire.Request], Awaitable[wire.Reply]]
 """Carries a request to the server and brings the reply; raises a `ServerError` where there is none."""
 
 
+_RECORD_OR_NOTHING = (StoredIdentity, type(None))
+
+
 class RecordChangedError(StoreConflictError):
     """Somebody else has changed the record meanwhile: follow what it says now.
 
@@ -48,16 +51,17 @@ class Records:
     def ask(self, turn: Turn[Any], request: wire.Request) -> Awaitable[wire.Reply]:
         """Ask the server."""
         turn.doing = "asking the server"
-        return foreign(self.send, request, failure=ServerUnreachableError, whose="send", may_raise=(MimiError,))
+        failure, gives = ServerUnreachableError, (wire.Reply,)
+        return foreign(self.send, request, failure=failure, whose="send", may_raise=(MimiError,), gives=gives)
 
     def load(self, turn: Turn[Any], account: str) -> Awaitable[StoredIdentity | None]:
         """Read the record of an account."""
         turn.doing = "asking the store"
-        return of_the_store(self.store.load, account)
+        return of_the_store(self.store.load, account, gives=_RECORD_OR_NOTHING)
 
     def claim(self, turn: Turn[Any], account: str, record: StoredIdentity) -> Awaitable[StoredIdentity]:
         """Write a record where there is none; the first writer wins."""
-        return turn.keep(of_the_store(self.store.claim, account, record))
+        return turn.keep(of_the_store(self.store.claim, account, record, gives=(StoredIdentity,)))
 
     async def replace(
         self, turn: Turn[Any], account: str, expected: StoredIdentity | None, new: StoredIdentity
@@ -67,12 +71,12 @@ class Records:
         Raises:
             StoreConflictError: Nothing is stored any more where a record was expected.
         """
-        write = of_the_store(self.store.replace, account, expected, new)
+        write = of_the_store(self.store.replace, account, expected, new, gives=_RECORD_OR_NOTHING)
         return _agreed(await turn.keep(write), new)
 
     async def forget(self, turn: Turn[Any], account: str, expected: StoredIdentity | DamagedIdentity) -> None:
         """Delete the expected record, or move a damaged one aside."""
-        write = of_the_store(self.store.forget, account, expected)
+        write = of_the_store(self.store.forget, account, expected, gives=_RECORD_OR_NOTHING)
         found = await turn.keep(write)
         if found is not None:
             raise RecordChangedError(found)

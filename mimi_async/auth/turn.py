@@ -41,11 +41,13 @@ class Turn(Generic[T]):
         returns_at_commit: Whether its caller does not wait for the announcement.
         note: What led to its outcome, where that is no failure: it is announced and not raised.
         is_quiet: Whether its failure is not announced.
+        is_in_doubt: Whether a store write has ended without an answer: it may have been done, or be done later.
+        is_undoing: Whether it puts something back, which its deadline must not cut.
     """
 
     __slots__ = (
         "_cut", "_done", "_leaving", "_outer", "_task", "_timer", "_watchers", "deadline", "doing", "error", "holder",
-        "is_committed", "is_quiet", "note", "result", "returns_at_commit",
+        "is_committed", "is_in_doubt", "is_quiet", "is_undoing", "note", "result", "returns_at_commit",
     )  # fmt: skip
 
     def __init__(self, deadline: float, *, returns_at_commit: bool) -> None:
@@ -58,6 +60,8 @@ class Turn(Generic[T]):
         self.returns_at_commit = returns_at_commit
         self.note: MimiError | None = None
         self.is_quiet = False
+        self.is_in_doubt = False
+        self.is_undoing = False
         self._outer = _holding(_inside.get())
         self._cut: MimiError | None = None
         self._leaving = False
@@ -116,6 +120,9 @@ class Turn(Generic[T]):
         self.doing = "keeping"
         try:
             kept = await write
+        except (StoreUnavailableError, asyncio.CancelledError):
+            self.is_in_doubt = True
+            raise
         finally:
             self.doing = "asking the store"
         if self._leaving:
@@ -168,14 +175,18 @@ class Turn(Generic[T]):
 
     def _late(self) -> None:
         if not self.is_committed:
-            self._cut = self.error = self._lateness()
-            self._task.cancel()
+            late = self.error = self._lateness()
+            if not self.is_undoing:
+                self._cut = late
+                self._task.cancel()
         self._return()
 
     def _lateness(self) -> MimiError:
         match self.doing:
-            case "asking the store" | "keeping":
+            case "asking the store":
                 return StoreUnavailableError("the store did not answer by the deadline; what it holds was kept")
+            case "keeping":
+                return StoreUnavailableError("the store did not answer by the deadline; whether it wrote is not known")
             case "asking known_id":
                 return StoreUnavailableError("known_id did not answer by the deadline: it is not known who the user is")
             case "asking the server":

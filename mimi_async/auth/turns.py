@@ -16,12 +16,12 @@ class Turns:
     """The owner of every task of one core: its turns, and what they leave to be delivered.
 
     Args:
-        grace: Seconds that running turns get when the core is left.
+        grace: Seconds that running turns get when the core is left; may be changed until then.
     """
 
     def __init__(self, *, grace: float = 5.0) -> None:
         self.is_open = False
-        self._grace = grace
+        self.grace = grace
         self._loop: asyncio.AbstractEventLoop | None = None
         self._turns: dict[asyncio.Task[None], Turn[Any]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -65,7 +65,7 @@ class Turns:
             if turn.doing == "waiting":
                 turn.leave()
         try:
-            await self._ends(self._grace)
+            await self._ends(self.grace)
         finally:  # also when leaving is cancelled itself: nothing may outlive its core
             for task in self._tasks:
                 task.cancel()

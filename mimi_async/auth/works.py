@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 from .. import wire
@@ -18,13 +19,11 @@ from ..errors import (
 from ..identity import AccessToken, AnonymousId, MimiUser
 from ..stores.base import DamagedIdentity, StoredIdentity
 from .actor import Actor
-from .following import adopt, follow, rejected_afresh
+from .following import Found, adopt, follow, rejected_afresh
 from .records import RecordChangedError
 from .turn import Turn
 
 _T = TypeVar("_T")
-
-_PUT_BACK_SECONDS = 5.0
 
 
 class Works(Actor):
@@ -39,8 +38,12 @@ class Works(Actor):
     # Becoming a user -------------------------------------------------------------------------------------------------
 
     async def _restore(self, turn: Turn[None]) -> None:
-        if not self._is_restored:
-            await self._follow(turn)
+        if self._is_restored:
+            return
+        if self._doubted is not None:
+            with suppress(StoreConflictError):  # then the record says who it is
+                await self._put_back(turn, self._doubted)
+        await self._follow(turn)
 
     async def _ensured(self, turn: Turn[MimiUser]) -> MimiUser:
         if self._user is None:
@@ -128,42 +131,26 @@ class Works(Actor):
             self._become(None)
             msg = "another process has logged this account out: log in again to erase the profile"
             raise NotAuthenticatedError(msg)
-        erasing = record.turned("erasing")
-        verdict: UnknownAnonymousIdError | None = None
-        try:
-            erasing = await records.replace(turn, self.account, record, erasing)
-            try:
-                found = await follow(records, turn, self.account)
-            except UnknownAnonymousIdError as error:
-                verdict = error
-                await records.replace(turn, self.account, erasing, record.turned("rejected"))
-        except MimiError as error:
-            await self._put_back(turn, erasing, record, error)
-            raise
-        except asyncio.CancelledError:
-            cut = turn.cut_short()
-            if cut is None:
-                raise
-            await self._put_back(turn, erasing, record, cut)
-            raise cut from None
-        if verdict is not None:
-            raise self._forced_out(verdict)
+        turn.is_in_doubt = True  # until all has ended well: a reset that raises is put back
+        erasing = await records.replace(turn, self.account, record, record.turned("erasing"))
+        found = await self._followed_to_erasure(turn, erasing)
+        turn.is_in_doubt = False
+        if isinstance(found, UnknownAnonymousIdError):
+            raise self._forced_out(found)
         self._become(found.session)
         if found.erased is None:
             msg = "another process has changed the record meanwhile: it is not known that the profile was erased"
             raise StoreConflictError(msg)
         turn.note = None if found.session else found.erased
 
-    async def _put_back(
-        self, turn: Turn[None], erasing: StoredIdentity, record: StoredIdentity, failure: MimiError
-    ) -> None:
-        """Make a reset that failed undone. If that fails too, the record decides: the next call follows it."""
+    async def _followed_to_erasure(self, turn: Turn[None], erasing: StoredIdentity) -> Found | UnknownAnonymousIdError:
+        records = self._shared.records
         try:
-            async with asyncio.timeout(_PUT_BACK_SECONDS):
-                await self._shared.records.replace(turn, self.account, erasing, record.turned("active"))
-        except (MimiError, TimeoutError):
-            self._user = self._token = None
-            self._is_restored, self._failure = False, failure
+            return await follow(records, turn, self.account)
+        except UnknownAnonymousIdError as error:
+            verdict = error
+        await records.replace(turn, self.account, erasing, erasing.turned("rejected"))
+        return verdict
 
     async def _started_over(self, turn: Turn[AnonymousId | None]) -> AnonymousId | None:
         records = self._shared.records
@@ -224,7 +211,7 @@ class Works(Actor):
         return ForciblyLoggedOutError(msg, request_id=verdict.request_id)
 
     def _become(self, session: wire.Session | None) -> None:
-        self._is_restored, self._failure = True, None
+        self._is_restored, self._failure, self._doubted = True, None, None
         if session is None:
             self._user = self._token = None
         else:

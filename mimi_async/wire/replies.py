@@ -13,6 +13,7 @@ from ..hearing.results import HearingTestResult
 from ..identity import AccessToken, AnonymousId, MimiUser
 from .messages import (
     Creation,
+    ExportMessage,
     HearingTest,
     HearingTestPage,
     Reader,
@@ -46,6 +47,7 @@ _read_session = Reader(SessionMessage)
 _read_creation = Reader(Creation)
 _read_user = Reader(User)
 _read_test = Reader(HearingTest)
+_read_export = Reader(ExportMessage)
 _read_page = Reader(HearingTestPage)
 
 
@@ -109,13 +111,14 @@ def read_tests(reply: Reply) -> tuple[list[HearingTestResult], str | None]:
     return [_result(test, reply) for test in page.tests], page.next_cursor
 
 
-def read_export(reply: Reply) -> bytes:
-    """Read an export: JSON, as the server wrote it.
+def read_export(reply: Reply, current: MimiUser) -> bytes:
+    """Read an export of the current user: JSON, as the server wrote it.
 
     Raises:
-        MimiError: The error that the reply stands for.
+        MimiError: The error that the reply stands for; `ProtocolError` if it is another subject's.
     """
     _expect(reply, 200)
+    _user(_decoded(_read_export, reply).user, current.anonymous_id, reply, current.id)
     return reply.body
 
 

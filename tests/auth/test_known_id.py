@@ -176,7 +176,7 @@ async def test_its_silence_ends_at_the_deadline_and_is_never_taken_for_no_user(
 ) -> None:
     await _put(app, stored)
     core_settings = {"known_id": lambda _: asyncio.Event().wait()}
-    app.patience = 0.05
+    app.patience = 0.25
     async with app.restored(door, **core_settings) as restored:
         assert isinstance(restored.error, StoreUnavailableError)
         restored.assert_shut()

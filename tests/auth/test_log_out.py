@@ -13,7 +13,7 @@ from mimi_async.auth.controller import AuthController
 from mimi_async.stores import MemoryStore, StoredIdentity
 
 from .launches import ACCOUNT, App, raising
-from .stores_for_tests import BEFORE_FORGET
+from .stores_for_tests import AFTER_FORGET, BEFORE_FORGET
 
 
 async def test_the_profile_lives_on_and_the_host_keeps_its_copy(app: App) -> None:
@@ -65,10 +65,28 @@ async def test_a_user_that_can_not_be_forgotten_stays(app: App) -> None:
         with pytest.raises(StoreUnavailableError):
             await core.auth.log_out()
         assert core.auth.current_user == user
-        assert await app.record() == kept
+        record = await app.record()
+        assert record is not None
+        assert kept is not None
+        assert (record.state, record.secret) == ("active", kept.secret)
+        assert record.revision != kept.revision, "a delete that is still on its way finds nothing to delete"
         await core.auth.log_out()
         assert core.auth.current_user is None
     assert app.news.kinds == [(user, None, None), (user, user, StoreUnavailableError), (None, user, None)]
+
+
+async def test_a_user_that_was_forgotten_without_an_answer_is_put_back(app: App) -> None:
+    user = await app.first_launch()
+    async with app.core() as core:
+        app.store.at(AFTER_FORGET, raising(StoreUnavailableError("the connection ended after the commit")))
+        with pytest.raises(StoreUnavailableError):
+            await core.auth.log_out()
+        assert core.auth.current_user == user
+        assert await core.auth.ensure_user() == user
+    record = await app.record()
+    assert record is not None
+    assert record.secret == user.anonymous_id
+    assert app.server.users == 1
 
 
 async def test_a_record_that_is_gone_already_is_success(app: App) -> None:

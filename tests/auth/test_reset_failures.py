@@ -136,7 +136,7 @@ async def test_the_next_call_learns_of_an_erasure_that_worked_after_all(app: App
     ]
 
 
-async def test_the_record_decides_where_putting_back_fails_too(app: App) -> None:
+async def test_what_could_not_be_put_back_is_put_back_by_the_next_call(app: App) -> None:
     user = await app.first_launch()
     async with app.core() as core:
         app.server.fail(USER, status=404, method="DELETE")
@@ -149,9 +149,10 @@ async def test_the_record_decides_where_putting_back_fails_too(app: App) -> None
         record = await app.record()
         assert record is not None
         assert record.state == "erasing"
-        fresh = await core.auth.ensure_user()
-        assert fresh.anonymous_id != user.anonymous_id
+        assert await core.auth.ensure_user() == user
+        assert core.auth.gate.is_open
     assert app.server.users == 1
+    assert app.news.kinds == [(user, None, None), (user, user, ProtocolError)]
 
 
 def _refusing_what_follows(app: App) -> Callable[[], Awaitable[object]]:
@@ -161,16 +162,17 @@ def _refusing_what_follows(app: App) -> Callable[[], Awaitable[object]]:
     return refuse
 
 
-async def test_the_record_decides_where_it_is_not_known_whether_it_was_forgotten(app: App) -> None:
+async def test_an_erasure_that_could_not_be_noted_is_learned_by_the_next_call(app: App) -> None:
     await app.first_launch()
     async with app.core() as core:
         app.store.at(AFTER_FORGET, disk_full)
         with pytest.raises(StoreUnavailableError):
             await core.auth.reset()
-        with pytest.raises(NotAuthenticatedError):
+        with pytest.raises(ErasedAnonymousIdError):
             await core.auth.reload_user()
         assert core.auth.current_user is None
         assert core.auth.gate.is_open
+    assert await app.record() is None
     assert app.server.users == 0
 
 
@@ -179,7 +181,7 @@ async def test_the_next_restore_finishes_what_leaving_the_core_cut_off(app: App,
     await app.first_launch()
     async with app.server.hold(USER, method="DELETE", processed=processed) as held:
         async with app.core() as core:
-            core._turns._grace = 0.0
+            core._turns.grace = 0.0
             reset = asyncio.create_task(core.auth.reset())
             await held.arrived.wait()
         with pytest.raises(NotStartedError):

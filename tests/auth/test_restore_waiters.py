@@ -25,7 +25,7 @@ async def test_a_start_that_is_cancelled_keeps_the_record_and_closes_what_it_had
         presented = asyncio.create_task(core.present(view))
         started = asyncio.create_task(core.__aenter__())
         await held.arrived.wait()
-        core._turns._grace = 0.0
+        core._turns.grace = 0.0
         started.cancel()
         with pytest.raises(asyncio.CancelledError):
             await started

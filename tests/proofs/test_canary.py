@@ -171,7 +171,7 @@ async def test_a_cancelled_call_and_a_core_left_in_the_middle_show_none(
 ) -> None:
     async with server.hold() as held:
         async with scene(canary, server, tmp_path / "ids.sqlite3") as stage:
-            stage.core._turns._grace = 0.1
+            stage.core._turns.grace = 0.1
             for number in range(10):
                 task = asyncio.create_task(stage.call("ensure", f"a-{number}"))
                 await held.arrived.wait()

@@ -128,7 +128,7 @@ async def test_one_account_for_ever_leaves_nothing(mimi_server: IdentityServer, 
 async def test_a_core_that_is_left_in_the_middle_leaves_no_task(mimi_server: IdentityServer) -> None:
     mimi_server.delay("*", 0.5)
     async with MimiCore(mimi_server.credentials, server=mimi_server.url, store=MemoryStore(), account=None) as core:
-        core._turns._grace = 0.1
+        core._turns.grace = 0.1
         auths = [await core.auth_for(f"a-{number}") for number in range(20)]
         calls = [asyncio.create_task(auth.ensure_user()) for auth in auths for _ in range(3)]
         updates = [asyncio.create_task(anext(auth.updates())) for auth in auths]

@@ -39,10 +39,11 @@ READERS: dict[str, Callable[[Reply], object]] = {
     "user": lambda reply: wire.read_user(reply, CURRENT),
     "test": wire.read_test,
     "tests": wire.read_tests,
-    "export": wire.read_export,
+    "export": lambda reply: wire.read_export(reply, CURRENT),
     "erasure": wire.read_erasure,
 }
-OF_USERS: dict[str, dict[str, Any]] = {"session": SESSION, "creation": CREATION, "user": USER}
+EXPORT: dict[str, Any] = {"user": USER, "created_at": "2026-05-04T03:02:01Z", "hearing_tests": []}
+OF_USERS: dict[str, dict[str, Any]] = {"session": SESSION, "creation": CREATION, "user": USER, "export": EXPORT}
 
 
 def with_user(name: str, /, **changes: object) -> dict[str, Any]:

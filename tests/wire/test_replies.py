@@ -1,6 +1,7 @@
 """What a reply means: a value, or the error that the contract's table says."""
 
 import datetime as dt
+import json
 from collections.abc import Callable
 
 import pytest
@@ -12,7 +13,21 @@ from mimi_async.errors import MimiError, ProtocolError
 from mimi_async.hearing.results import FREQUENCIES
 from mimi_async.wire import Reply, TokenRejectedError
 
-from .bodies import CREATION, CURRENT, ID, POINTS, READERS, SESSION, TEST, USER, USER_ID, problem, reply, with_user
+from .bodies import (
+    CREATION,
+    CURRENT,
+    EXPORT,
+    ID,
+    POINTS,
+    READERS,
+    SESSION,
+    TEST,
+    USER,
+    USER_ID,
+    problem,
+    reply,
+    with_user,
+)
 
 each_reader = pytest.mark.parametrize("read", READERS.values(), ids=READERS)
 
@@ -50,7 +65,8 @@ def test_reads_a_page_of_hearing_tests(more: dict[str, str | None]) -> None:
 
 
 def test_reads_an_export_as_it_is() -> None:
-    assert wire.read_export(reply(b"whatever the server wrote")) == b"whatever the server wrote"
+    body = json.dumps({**EXPORT, "more": "that a later version may hold"}, indent=3).encode()
+    assert wire.read_export(reply(body), CURRENT) == body
 
 
 def test_reads_an_erasure() -> None:
