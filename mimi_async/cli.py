@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 import ssl
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -165,7 +165,7 @@ def _tls(certificate: str, key: str) -> ssl.SSLContext:
     raise click.ClickException(msg)
 
 
-def _older_than(version: str) -> "Any":
+def _older_than(version: str) -> Callable[[str], bool]:
     """Return what tells a User-Agent of this SDK that is older than a version."""
     oldest = _numbers(version)
     if oldest is None:

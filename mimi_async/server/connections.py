@@ -77,7 +77,12 @@ class Connection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Watch for a header that has begun and does not end."""
-        super().data_received(data)
+        try:
+            super().data_received(data)
+        except Exception as error:  # noqa: BLE001 - asyncio would log it, with the request that it quotes
+            _log.error("a request could not be parsed: %s", described(error))
+            self._say_and_close(400, "Bad Request", "this is no request of HTTP/1.1")
+            return
         idle = self._waiter is not None and not self._waiter.done()
         if not idle:
             self._end_header()

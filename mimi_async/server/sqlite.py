@@ -139,9 +139,6 @@ class SQLiteUserBook:
 
         return await self._reads.do(tests)
 
-    async def count(self) -> int:
-        return await self._reads.do(count_users)
-
 
 def _set_up(connection: sqlite3.Connection) -> None:
     """Let random digests find their pages in memory, and pages be written to the file less often."""

@@ -190,9 +190,6 @@ class UserBook(Protocol):
     async def tests(self, user_id: str, cursor: str | None) -> Page | Refusal:
         """Return the hearing tests after the one with the id `cursor`. Refused as TOKEN, CURSOR."""
 
-    async def count(self) -> int:
-        """Return how many users there are; those that were erased are none."""
-
 
 def check_names(partner: str, client_id: str) -> None:
     """Refuse names that could be those of persons, or that are those of `DEV_CLIENT`.

@@ -5,6 +5,7 @@ import logging
 from contextlib import suppress
 
 import pytest
+from aiohttp import web
 
 from .sockets import ALIVE, CREATE, authorization, connection, is_alive, is_problem, said, serving
 
@@ -108,6 +109,19 @@ async def test_what_is_no_http_is_a_400_and_nothing_of_it_is_logged(
         assert is_problem(await said(server, noise), 400)
     assert "hunter2" not in caplog.text
     assert "no HTTP" in caplog.text
+
+
+async def test_a_parser_that_breaks_tells_the_log_nothing_of_the_request(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(_: web.RequestHandler, data: bytes) -> None:
+        raise LookupError(data)
+
+    monkeypatch.setattr(web.RequestHandler, "data_received", breaks)
+    async with serving() as server:
+        assert is_problem(await said(server, b"GET /hunter2 HTTP/1.1\r\n\r\n"), 400)
+    assert "LookupError in breaks" in caplog.text
+    assert "hunter2" not in caplog.text
 
 
 async def test_a_broken_chunk_is_a_400() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import sqlite3
+import ssl
 import subprocess
 import sys
 from contextlib import closing
@@ -105,6 +106,18 @@ async def test_the_creation_limit_can_be_set(database: Path) -> None:
         assert [(await create(server.url, credentials)).status for _ in range(2)] == [201, 429]
     async with serving(database, "--creation-limit", "0") as server:
         assert [(await create(server.url, credentials)).status for _ in range(2)] == [201, 201]
+
+
+async def test_it_serves_https(database: Path, tls: tuple[Path, Path]) -> None:
+    trusting = ssl.create_default_context(cafile=tls[0])
+    options = ("--tls-cert", str(tls[0]), "--tls-key", str(tls[1]))
+    async with (
+        serving(database, *options) as server,
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trusting)) as session,
+        session.get(server.url + "/readyz") as reply,
+    ):
+        assert server.url.startswith("https://127.0.0.1:")
+        assert reply.status == 200
 
 
 async def test_older_versions_can_be_refused(database: Path) -> None:
