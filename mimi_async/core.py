@@ -75,8 +75,8 @@ class MimiCore:
         on_restore_failure: Literal["raise", "keep_trying"] = "raise",
         keep: int = 10_000,
     ) -> None:
-        self.account = account if account is None else checked_account(account)
-        self.unserviceable = Signal()
+        self.account: str | None = account if account is None else checked_account(account)
+        self.unserviceable: Signal = Signal()
         startup.check_settings(store, known_id, send, on_restore_failure, keep)
         self._store = store
         self._keep = keep

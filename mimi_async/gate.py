@@ -15,7 +15,7 @@ class Gate:
     __slots__ = ("_waiters", "cause", "is_open")
 
     def __init__(self) -> None:
-        self.is_open = False
+        self.is_open: bool = False
         self.cause: MimiError | None = None
         self._waiters: set[asyncio.Future[None]] | None = None
 

@@ -71,9 +71,9 @@ class Actor:
     )  # fmt: skip
 
     def __init__(self, account: str, shared: Shared) -> None:
-        self.account = account
-        self.gate = Gate()
-        self.keeps_trying = False
+        self.account: str = account
+        self.gate: Gate = Gate()
+        self.keeps_trying: bool = False
         self._shared = shared
         self._user: MimiUser | None = None  # the user as the turn under way has it
         self._told: MimiUser | None = None  # the user as of the last commit

@@ -35,10 +35,10 @@ class Subscription:
     __slots__ = ("_forget", "awaits_state", "is_open", "number", "receiver")
 
     def __init__(self, number: int, receiver: Receiver, forget: Callable[[int], None], *, replay: bool = False) -> None:
-        self.number = number
-        self.receiver = receiver
-        self.awaits_state = replay
-        self.is_open = True
+        self.number: int = number
+        self.receiver: Receiver = receiver
+        self.awaits_state: bool = replay
+        self.is_open: bool = True
         self._forget: Callable[[int], None] | None = forget
 
     def close(self) -> None:
@@ -75,9 +75,9 @@ class Place(Generic[S]):
         is_news: bool,
         is_settled: bool,
     ) -> None:
-        self.number = number
-        self.sender = sender
-        self.news = update if is_news else None
+        self.number: int = number
+        self.sender: S = sender
+        self.news: UserUpdate | None = update if is_news else None
         self._update = update
         self._is_settled = is_settled
         self._before = before
@@ -129,8 +129,8 @@ class Announcer(Generic[S]):
     def __init__(
         self, own: Callable[[Coroutine[Any, Any, None]], object], *, patience: float = 30.0, grace: float = 1.0
     ) -> None:
-        self.user_updated = Signal()
-        self.observer_failed = Signal()
+        self.user_updated: Signal = Signal()
+        self.observer_failed: Signal = Signal()
         self.own = own
         self.patience = patience
         self.grace = grace

@@ -51,17 +51,17 @@ class Turn(Generic[T]):
     )  # fmt: skip
 
     def __init__(self, deadline: float, *, returns_at_commit: bool) -> None:
-        self.deadline = deadline
+        self.deadline: float = deadline
         self.doing: Doing = "waiting"
         self.result: T | None = None
         self.error: Exception | None = None
         self.holder: object = None
-        self.is_committed = False
-        self.returns_at_commit = returns_at_commit
+        self.is_committed: bool = False
+        self.returns_at_commit: bool = returns_at_commit
         self.note: MimiError | None = None
-        self.is_quiet = False
-        self.is_in_doubt = False
-        self.is_undoing = False
+        self.is_quiet: bool = False
+        self.is_in_doubt: bool = False
+        self.is_undoing: bool = False
         self._outer = _holding(_inside.get())
         self._cut: MimiError | None = None
         self._leaving = False

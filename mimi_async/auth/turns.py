@@ -20,7 +20,7 @@ class Turns:
     """
 
     def __init__(self, *, grace: float = 5.0) -> None:
-        self.is_open = False
+        self.is_open: bool = False
         self.grace = grace
         self._loop: asyncio.AbstractEventLoop | None = None
         self._turns: dict[asyncio.Task[None], Turn[Any]] = {}

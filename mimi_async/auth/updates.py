@@ -16,7 +16,7 @@ class Latest:
     __slots__ = ("__weakref__", "_filled", "_update", "is_ended")
 
     def __init__(self) -> None:
-        self.is_ended = False
+        self.is_ended: bool = False
         self._update: UserUpdate | None = None
         self._filled = asyncio.Event()
 

@@ -39,8 +39,8 @@ class ProblemError(Exception):
 
     def __init__(self, problem: str | int, detail: str = "", fields: Mapping[str, str] | None = None) -> None:
         super().__init__(problem)
-        self.name = problem if isinstance(problem, str) else None
-        self.status = PROBLEMS[problem][0] if isinstance(problem, str) else problem
+        self.name: str | None = problem if isinstance(problem, str) else None
+        self.status: int = PROBLEMS[problem][0] if isinstance(problem, str) else problem
         self.detail = detail
         self.fields = fields
 

@@ -79,8 +79,8 @@ class Server:
         environ: Mapping[str, str] | None = None,
         around: Callable[[Handler], Handler] = lambda handler: handler,
     ) -> None:
-        self.settings = settings or Settings()
-        self.database = Path(database)
+        self.settings: Settings = settings or Settings()
+        self.database: Path = Path(database)
         self._environ = os.environ if environ is None else environ
         self._around = around
         self._stack: AsyncExitStack | None = None

@@ -53,8 +53,8 @@ class Held:
     """
 
     def __init__(self) -> None:
-        self.arrived = asyncio.Event()
-        self.count = 0
+        self.arrived: asyncio.Event = asyncio.Event()
+        self.count: int = 0
         self._released = asyncio.Event()
 
     def release(self) -> None:

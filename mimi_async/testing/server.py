@@ -52,7 +52,7 @@ class IdentityServer:
     credentials: ClientCredentials
 
     def __init__(self, settings: Settings | None = None) -> None:
-        self.settings = settings or Settings(port=0, creation_limit=None)
+        self.settings: Settings = settings or Settings(port=0, creation_limit=None)
         self._faults = Faults()
         self._clients = 0
         self._folder: Path | None = None

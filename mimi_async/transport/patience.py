@@ -63,7 +63,7 @@ class Limit:
 
     def __init__(self, patience: Patience, when: float) -> None:
         task = cast("asyncio.Task[object]", asyncio.current_task())
-        self.when = when
+        self.when: float = when
         self.timer: asyncio.TimerHandle | None = None
         self._patience = patience
         self._task = task
