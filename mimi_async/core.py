@@ -85,7 +85,7 @@ class MimiCore:
             msg = "give either send, or server and session: send replaces both"
             raise ConfigurationError(msg)
         self._turns = Turns()
-        self._announcer: Announcer[Any] = Announcer(self._turns.own)
+        self._announcer: Announcer[Any] = Announcer(self._turns.own, is_leaving=lambda: not self._turns.is_open)
         self._shared = Shared(
             records=Records(self._transport.send if self._transport else send, store, known_id),  # type: ignore[arg-type]  # one of the two is there
             turns=self._turns,

@@ -6,6 +6,7 @@ import inspect
 import logging
 import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
+from contextlib import suppress
 from typing import Any, Protocol
 
 import attrs
@@ -57,6 +58,10 @@ class Manners(Protocol):
     def own(self) -> Callable[[Coroutine[Any, Any, None]], object]:
         """Runs a coroutine as a task of the core's."""
 
+    @property
+    def is_leaving(self) -> Callable[[], bool]:
+        """Tells whether the core is left, and cancels what goes on."""
+
     def report(self, sender: Any, receiver: Receiver, failed: BaseException) -> None:
         """Say that a receiver failed."""
 
@@ -106,11 +111,12 @@ class Round:
                     if outcome is not None and (rest := _rest_of(outcome)) is not None:
                         await self._patiently(receiver, rest)
                 except asyncio.CancelledError as error:
-                    if task and task.cancelling() > cancels:
-                        raise
                     failed = error
                 except Exception as error:  # noqa: BLE001 - a receiver is somebody else's code, and may hurt nobody but itself
                     failed = error
+                if task and task.cancelling() > cancels:
+                    await self._go_on_uncancelled(task, cancels)
+                    failed = failed or asyncio.CancelledError()
                 if self._driver != driver:
                     return
                 now = loop.time()
@@ -134,6 +140,15 @@ class Round:
                 await rest
         finally:
             guard.cancel()
+
+    async def _go_on_uncancelled(self, task: "asyncio.Task[object]", cancels: int) -> None:
+        """Take back a cancellation, unless it is the core's: a receiver has cancelled the task that it runs in."""
+        if self._manners.is_leaving():
+            raise asyncio.CancelledError
+        while task.cancelling() > cancels:
+            task.uncancel()
+        with suppress(asyncio.CancelledError):  # where the receiver did not wait, it comes at the next chance: now
+            await asyncio.sleep(0)
 
     def _go_on_without(self, receiver: Receiver) -> None:
         self._driver += 1

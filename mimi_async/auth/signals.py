@@ -118,6 +118,7 @@ class Announcer(Generic[S]):
 
     Args:
         own: Runs a coroutine as a task of the core's.
+        is_leaving: Tells whether the core is left: only then a delivery is cancelled.
         patience: Seconds that an async receiver may take.
         grace: Seconds after that for it to end, before it is disconnected and the delivery goes on without it.
 
@@ -127,11 +128,17 @@ class Announcer(Generic[S]):
     """
 
     def __init__(
-        self, own: Callable[[Coroutine[Any, Any, None]], object], *, patience: float = 30.0, grace: float = 1.0
+        self,
+        own: Callable[[Coroutine[Any, Any, None]], object],
+        *,
+        is_leaving: Callable[[], bool] = lambda: False,
+        patience: float = 30.0,
+        grace: float = 1.0,
     ) -> None:
         self.user_updated: Signal = Signal()
         self.observer_failed: Signal = Signal()
         self.own = own
+        self.is_leaving = is_leaving
         self.patience = patience
         self.grace = grace
         self._numbers = itertools.count(1)

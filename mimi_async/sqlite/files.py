@@ -55,7 +55,7 @@ class File:
         StoreUnavailableError: The operating system or SQLite refuses.
     """
 
-    __slots__ = ("_path", "_place", "connection")
+    __slots__ = ("_log", "_log_place", "_path", "_place", "connection")
 
     def __init__(self, path: Path, schema: Schema) -> None:
         try:
@@ -64,6 +64,8 @@ class File:
                 _make(path, schema)
             _check_file(path)
             self._path, self._place = path, _place(path)
+            self._log = Path(f"{path}-wal")
+            self._log_place: tuple[int, int] | None = None
         except OSError as error:
             refused = StoreUnavailableError(f"the {schema.purpose} {path} can't be opened: {error.strerror}")
         else:
@@ -72,13 +74,14 @@ class File:
         raise refused
 
     def check(self) -> None:
-        """Check that the path still leads to this file.
+        """Check that the path still leads to this file, and that the write-ahead log beside it is still the same.
 
         Raises:
-            MovedError: It leads elsewhere: nobody would find again what was written here.
+            MovedError: One leads elsewhere: nobody would find again what was written here.
         """
         try:
-            stayed = _place(self._path) == self._place
+            self._log_place = self._log_place or _place(self._log)
+            stayed = _place(self._path) == self._place and _place(self._log) == self._log_place
         except OSError:
             stayed = False
         if not stayed:

@@ -34,6 +34,17 @@ async def cancels_itself(*_: object) -> None:
     raise asyncio.CancelledError
 
 
+async def cancels_its_task(*_: object) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+
+
+async def cancels_its_task_and_waits(*_: object) -> None:
+    await cancels_its_task()
+    await asyncio.sleep(0)
+
+
 async def raises_later(*_: object) -> None:
     await asyncio.sleep(0)
     raise ZeroDivisionError
@@ -56,6 +67,8 @@ async def blocks(*_: object) -> None:
 
 MISBEHAVIOUR: dict[Callable[..., Awaitable[None]], type[BaseException]] = {
     cancels_itself: asyncio.CancelledError,
+    cancels_its_task: asyncio.CancelledError,
+    cancels_its_task_and_waits: asyncio.CancelledError,
     raises_later: ZeroDivisionError,
     hangs: TimeoutError,
     returns_late: TimeoutError,

@@ -147,6 +147,13 @@ async def test_a_file_that_was_replaced_takes_no_more_writes(database: Database,
         await database.read(names)
 
 
+async def test_a_file_whose_log_was_removed_takes_no_more_writes(database: Database, path: Path) -> None:
+    await database.write(note("a"))
+    path.with_name(f"{path.name}-wal").unlink()
+    with pytest.raises(StoreUnavailableError, match="was moved or replaced"):
+        await database.write(note("b"))
+
+
 OPEN_AT_ONCE = """
 import asyncio, sys
 from pathlib import Path
