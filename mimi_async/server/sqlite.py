@@ -1,6 +1,7 @@
 """Users in a SQLite file."""
 # ruff: noqa: D102 - `UserBook` says what each verb does
 
+import asyncio
 import hmac
 import os
 import sqlite3
@@ -17,6 +18,8 @@ from .rows import member_of, moment_of, new_test_row, new_user_row, profile_of, 
 from .together import Together
 from .users import DEV_CLIENT, PAGE, Caller, Candidate, Export, Member, Page, Refusal, Submission
 
+_LONGEST_PAUSE = 5.0
+
 
 class SQLiteUserBook:
     """The `UserBook` of one machine: one file, for any number of processes.
@@ -30,12 +33,16 @@ class SQLiteUserBook:
         self._database = Database(path, schema.SCHEMA)
         self._reads = Together(self._database.read, seconds)
         self._writes = Together(self._database.write, seconds)
+        self._sweeping: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         await self._database.open()
         await self._database.read(_set_up)
 
     async def close(self) -> None:
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            await asyncio.wait([self._sweeping])
         await self._reads.end()
         await self._writes.end()
         await self._database.close()
@@ -104,9 +111,22 @@ class SQLiteUserBook:
             return None if _do(connection, schema.ERASE_USER, user_id) else Refusal.TOKEN
 
         refusal = await self._writes.do(erase)
-        with suppress(StoreError):
-            await self._database.read(_empty_log)
+        if not await self._is_log_emptied() and (self._sweeping is None or self._sweeping.done()):
+            self._sweeping = asyncio.get_running_loop().create_task(self._sweep())
         return refusal
+
+    async def _is_log_emptied(self) -> bool:
+        try:
+            return await self._database.read(_empty_log)
+        except StoreError:
+            return False
+
+    async def _sweep(self) -> None:
+        """Try to empty the log until nobody needs it any more: what was erased must not stay in it."""
+        pause = 0.1
+        while not await self._is_log_emptied():
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
 
     async def export(self, user_id: str) -> Export | Refusal:
         def export(connection: sqlite3.Connection) -> Export | Refusal:
@@ -208,15 +228,14 @@ def _snapshot(connection: sqlite3.Connection) -> Iterator[None]:
         connection.execute("COMMIT")
 
 
-def _empty_log(connection: sqlite3.Connection) -> None:
-    """Empty the write-ahead log, which holds what was erased a moment ago, unless others need it just now.
-
-    They leave it to SQLite's own checkpoint, or to the next erasure: nobody waits for it.
-    """
+def _empty_log(connection: sqlite3.Connection) -> bool:
+    """Empty the write-ahead log, which holds what was erased a moment ago; False where others need it just now."""
     if connection.in_transaction:
-        return
+        return False
     patience = connection.execute("PRAGMA busy_timeout").fetchone()[0]
+    is_busy = True
     with suppress(sqlite3.Error):
         connection.execute("PRAGMA busy_timeout = 0")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        is_busy = bool(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
     connection.execute(f"PRAGMA busy_timeout = {patience}")
+    return not is_busy

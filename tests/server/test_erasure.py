@@ -56,6 +56,19 @@ async def test_an_erasure_leaves_digests_alone(client: PlainClient, server: Iden
     assert personal == [None] * 4
 
 
+async def test_an_erasure_leaves_the_log_too_once_nobody_reads_what_was(
+    client: PlainClient, server: IdentityServer
+) -> None:
+    made = (await client.create()).json
+    with closing(sqlite3.connect(server.database)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM users").fetchone()
+        assert (await client.ask("DELETE", "/v1/user", token=made["access_token"])).status == 204
+        assert made["user"]["id"].encode() in at_rest(server), "the reader keeps the log"
+    while made["user"]["id"].encode() in at_rest(server):
+        await asyncio.sleep(0.01)
+
+
 async def test_an_erasure_leaves_other_users_alone(client: PlainClient, server: IdentityServer) -> None:
     token, other = await client.new_token(), await client.new_token()
     await client.submit(other)
