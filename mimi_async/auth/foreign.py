@@ -26,12 +26,16 @@ async def foreign(
         whose: What failed, for the message.
         may_raise: What it may raise as it is. Whatever else it raises is no verdict, also where it looks like one.
         gives: What it may return.
+
+    Raises:
+        ConfigurationError: It returned something else.
     """
     try:
         answer = await ask(*arguments)
         if isinstance(answer, gives):
             return answer
-        refused = failure(f"{whose} returned a {type(answer).__name__}, which is no answer; what is stored was kept")
+        msg = f"{whose} returned a {type(answer).__name__}, which is no answer: mend it; what is stored was kept"
+        refused: MimiError = ConfigurationError(msg)
     except may_raise:
         raise
     except asyncio.CancelledError as error:

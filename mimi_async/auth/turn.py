@@ -120,7 +120,7 @@ class Turn(Generic[T]):
         self.doing = "keeping"
         try:
             kept = await write
-        except (StoreUnavailableError, asyncio.CancelledError):
+        except (StoreUnavailableError, ConfigurationError, asyncio.CancelledError):
             self.is_in_doubt = True
             raise
         finally:
