@@ -44,7 +44,8 @@ class AuthController(Works):
 
     Every coroutine here raises `NotStartedError` outside `async with core`, `ConfigurationError` from within known_id,
     a store or send of the same account, and a `ServerError` or `StoreError` where one of the two gives no answer. Then
-    user and record are as they were, unless it says otherwise.
+    user and record are as they were, unless it says otherwise. Where a store does not even answer whether it wrote, the
+    gate is shut and `current_user` is a `NotRestoredError`, until the next call has put the record right.
 
     Attributes:
         account: The partner's name for the account. Never leaves the partner.
@@ -222,8 +223,9 @@ class AuthController(Works):
     async def reset(self) -> None:
         """Erase the profile at the server for ever, then forget the id here: this can't be undone.
 
-        The observers are told an `ErasedAnonymousIdError`: the host drops its copy. Cut off by a crash, it is
-        finished by the next restore. If it raises, record and user are as they were.
+        The observers are told an `ErasedAnonymousIdError`: the host drops its copy. Cut off by a crash, or
+        by leaving the core (`NotStartedError`), it is finished by the next restore. If it raises anything else, record
+        and user are as they were, or the next call makes them so.
 
         Raises:
             NotAuthenticatedError: There is no user.
