@@ -12,7 +12,15 @@ from mimi_async import Audiogram, AuthController, HearingTestResult, MimiCore, M
 from mimi_async.auth.delivery import Receiver
 from mimi_async.identity import AccessToken, AnonymousId
 from mimi_async.stores import MemoryStore, StoredIdentity
-from mimi_async.wire.service import Profile, write_creation, write_problem, write_session, write_test, write_user
+from mimi_async.wire.service import (
+    Profile,
+    write_creation,
+    write_export,
+    write_problem,
+    write_session,
+    write_test,
+    write_user,
+)
 
 EARS = Audiogram(dict.fromkeys((250, 500, 1000, 2000, 4000, 8000), 15.0))
 HEARING_TEST = HearingTestResult(
@@ -109,6 +117,8 @@ class FakeServer:
             test = attrs.evolve(HEARING_TEST, id="test-1")
             self.users[owner] = attrs.evolve(self.users[owner], latest_hearing_test=test)
             return wire.Reply(201, write_test(test))
+        if request.path == "/v1/user/export":
+            return wire.Reply(200, write_export(self.users[owner], HEARING_TEST.taken_at, []))
         self.users[owner] = attrs.evolve(self.users[owner], **body)
         return wire.Reply(200, write_user(self.users[owner]))
 
