@@ -120,7 +120,8 @@ def _check_place(path: Path) -> None:
             _sync_folder(folder.parent)
     place = path.parent.stat()
     if place.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        msg = f"others may write to the folder {path.parent}: choose a private one, or `chmod go-w {path.parent}`"
+        mend = "" if place.st_mode & stat.S_ISVTX else f", or `chmod go-w {path.parent}`"
+        msg = f"others may write to the folder {path.parent}: choose a folder of your own{mend}"
         raise ConfigurationError(msg)
     if place.st_uid not in (0, os.geteuid()):
         msg = f"the folder {path.parent} belongs to another user: choose one of your own"
