@@ -34,7 +34,7 @@ No exception of aiohttp, tenacity, sqlite3 or msgspec reaches a caller, and no m
 
 import traceback
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 Phase = Literal["transport", "store", "restore"]
 """A step of the start-up, as `StartupError.phase` names it."""
@@ -48,7 +48,7 @@ class MimiError(Exception):
         request_id: The X-Request-ID under which the server logged the request, where one was made.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable: bool = False
 
     def __init__(self, message: str, *, request_id: str | None = None) -> None:
         super().__init__(message)
@@ -242,11 +242,13 @@ class StartupError(MimiError):
 
     Attributes:
         phase: The step that failed: "transport", "store" or "restore".
+        retryable: Whether a new core may start later, with the same settings: as its cause says.
     """
 
-    def __init__(self, message: str, *, phase: Phase) -> None:
+    def __init__(self, message: str, *, phase: Phase, retryable: bool = False) -> None:
         super().__init__(message)
         self.phase = phase
+        self.retryable = retryable
 
 
 def described(error: BaseException) -> str:

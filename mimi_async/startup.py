@@ -119,4 +119,4 @@ async def _phase(phase: Phase, step: Awaitable[_T]) -> _T:
 
 
 def _failed(error: MimiError, *, phase: Phase) -> StartupError:
-    return StartupError(f"the core could not start ({phase}): {error}", phase=phase)
+    return StartupError(f"the core could not start ({phase}): {error}", phase=phase, retryable=error.retryable)

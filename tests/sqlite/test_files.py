@@ -67,7 +67,7 @@ async def test_refuses_a_folder(tmp_path: Path) -> None:
 
 async def test_refuses_a_folder_that_others_may_write_to(path: Path) -> None:
     path.parent.chmod(0o777)
-    with pytest.raises(ConfigurationError, match=r"others may write to the folder .*: choose a private one, or `chmod"):
+    with pytest.raises(ConfigurationError, match=r"others may write to .* of your own, or `chmod"):
         await opened_and_left(path)
     assert list(path.parent.iterdir()) == []
 
