@@ -18,7 +18,7 @@ _EAR = len(FREQUENCIES)
 def new_user_row(candidate: Candidate, partner: str) -> Row:
     """Return the columns of a user that is new, in the order of `schema.MAKE_USER`."""
     created_at = (candidate.created_at - _EPOCH) // _MICROSECOND
-    return partner, candidate.create_digest, candidate.id_digest(partner), candidate.user_id, created_at
+    return partner, candidate.create_digest, candidate.id_digest(partner), bytes.fromhex(candidate.user_id), created_at
 
 
 def member_of(row: Row, partner: str) -> Member | Refusal:
@@ -30,7 +30,7 @@ def profile_of(row: Row) -> Profile:
     """Return a user, in the columns of `schema.USER`."""
     user_id, _, year_of_birth, sex, *test = row
     latest = None if test[0] is None else test_of(test)
-    return Profile(id=user_id, year_of_birth=year_of_birth, sex=sex, latest_hearing_test=latest)
+    return Profile(id=user_id.hex(), year_of_birth=year_of_birth, sex=sex, latest_hearing_test=latest)
 
 
 def test_of(row: Sequence[Any]) -> HearingTestResult:
@@ -45,7 +45,7 @@ def test_of(row: Sequence[Any]) -> HearingTestResult:
     )
 
 
-def new_test_row(user_id: str, key_digest: bytes, test: HearingTestResult) -> Row:
+def new_test_row(user_id: bytes, key_digest: bytes, test: HearingTestResult) -> Row:
     """Return the columns of a hearing test that is new."""
     taken_at = (test.taken_at - _EPOCH) // _MICROSECOND
     return user_id, test.id, key_digest, taken_at, test.calibrated, *test.left.levels, *test.right.levels

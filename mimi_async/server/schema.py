@@ -29,7 +29,7 @@ CREATE TABLE users (
     partner TEXT NOT NULL CHECK (length(partner) <= 64 AND partner NOT GLOB '*[^a-z0-9._-]*'),
     create_digest BLOB NOT NULL,
     id_digest BLOB NOT NULL UNIQUE,
-    user_id TEXT UNIQUE CHECK (length(user_id) = 32 AND user_id NOT GLOB '*[^0-9a-f]*'),
+    user_id BLOB UNIQUE CHECK (length(user_id) = 16),
     created_at INTEGER,
     year_of_birth INTEGER CHECK (year_of_birth BETWEEN 1900 AND 2200),
     sex TEXT CHECK (sex IN ('female', 'male', 'intersex')),
@@ -43,7 +43,7 @@ CREATE TABLE users (
 
 _HEARING_TESTS = """
 CREATE TABLE hearing_tests (
-    user_id TEXT NOT NULL REFERENCES users (user_id),
+    user_id BLOB NOT NULL REFERENCES users (user_id),
     test_id TEXT NOT NULL CHECK (length(test_id) = 32 AND test_id NOT GLOB '*[^0-9a-f]*'),
     key_digest BLOB NOT NULL,
     taken_at INTEGER NOT NULL,

@@ -94,21 +94,26 @@ class SQLiteUserBook:
         return await self._reads.do(find)
 
     async def read(self, user_id: str) -> Profile | Refusal:
-        return await self._reads.do(lambda connection: _user(connection, user_id))
+        key = bytes.fromhex(user_id)
+        return await self._reads.do(lambda connection: _user(connection, key))
 
     async def change(self, user_id: str, changes: Mapping[str, Any]) -> Profile | Refusal:
+        key = bytes.fromhex(user_id)
+
         def change(connection: sqlite3.Connection) -> Profile | Refusal:
             for column, update in schema.UPDATES.items():
                 if column in changes:
-                    _do(connection, update, changes[column], user_id)
-            return _user(connection, user_id)
+                    _do(connection, update, changes[column], key)
+            return _user(connection, key)
 
         return await self._writes.do(change)
 
     async def erase(self, user_id: str) -> Refusal | None:
+        key = bytes.fromhex(user_id)
+
         def erase(connection: sqlite3.Connection) -> Refusal | None:
-            _do(connection, schema.ERASE_TESTS, user_id)
-            return None if _do(connection, schema.ERASE_USER, user_id) else Refusal.TOKEN
+            _do(connection, schema.ERASE_TESTS, key)
+            return None if _do(connection, schema.ERASE_USER, key) else Refusal.TOKEN
 
         refusal = await self._writes.do(erase)
         if not await self._is_log_emptied() and (self._sweeping is None or self._sweeping.done()):
@@ -129,10 +134,12 @@ class SQLiteUserBook:
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     async def export(self, user_id: str) -> Export | Refusal:
+        key = bytes.fromhex(user_id)
+
         def export(connection: sqlite3.Connection) -> Export | Refusal:
             with _snapshot(connection):
-                row = connection.execute(schema.USER, (user_id,)).fetchone()
-                tests = connection.execute(schema.ALL_TESTS, (user_id,)).fetchall()
+                row = connection.execute(schema.USER, (key,)).fetchone()
+                tests = connection.execute(schema.ALL_TESTS, (key,)).fetchall()
             if row is None:
                 return Refusal.TOKEN
             return Export(profile_of(row), moment_of(row[1]), [test_of(test) for test in tests])
@@ -140,22 +147,25 @@ class SQLiteUserBook:
         return await self._reads.do(export)
 
     async def add_test(self, user_id: str, key_digest: bytes, test: HearingTestResult) -> Submission | Refusal:
-        row = new_test_row(user_id, key_digest, test)
+        key = bytes.fromhex(user_id)
+        row = new_test_row(key, key_digest, test)
 
         def add(connection: sqlite3.Connection) -> Submission | Refusal:
-            if connection.execute(schema.IS_USER, (user_id,)).fetchone() is None:
+            if connection.execute(schema.IS_USER, (key,)).fetchone() is None:
                 return Refusal.TOKEN
             if _do(connection, schema.ADD_TEST, *row):
                 return Submission(test, is_new=True)
-            known = connection.execute(schema.TEST_BY_KEY, (user_id, key_digest)).fetchone()
+            known = connection.execute(schema.TEST_BY_KEY, (key, key_digest)).fetchone()
             return Submission(test_of(known), is_new=False)
 
         return await self._writes.do(add)
 
     async def tests(self, user_id: str, cursor: str | None) -> Page | Refusal:
+        key = bytes.fromhex(user_id)
+
         def tests(connection: sqlite3.Connection) -> Page | Refusal:
             with _snapshot(connection):
-                return _page(connection, user_id, cursor)
+                return _page(connection, key, cursor)
 
         return await self._reads.do(tests)
 
@@ -196,21 +206,21 @@ def _partner(connection: sqlite3.Connection, caller: Caller) -> str | None:
     return str(row[0])
 
 
-def _user(connection: sqlite3.Connection, user_id: str) -> Profile | Refusal:
-    row = connection.execute(schema.USER, (user_id,)).fetchone()
+def _user(connection: sqlite3.Connection, key: bytes) -> Profile | Refusal:
+    row = connection.execute(schema.USER, (key,)).fetchone()
     return Refusal.TOKEN if row is None else profile_of(row)
 
 
-def _page(connection: sqlite3.Connection, user_id: str, cursor: str | None) -> Page | Refusal:
-    if connection.execute(schema.IS_USER, (user_id,)).fetchone() is None:
+def _page(connection: sqlite3.Connection, key: bytes, cursor: str | None) -> Page | Refusal:
+    if connection.execute(schema.IS_USER, (key,)).fetchone() is None:
         return Refusal.TOKEN
     if cursor is None:
-        rows = connection.execute(schema.TESTS_PAGE, (user_id, PAGE + 1)).fetchall()
+        rows = connection.execute(schema.TESTS_PAGE, (key, PAGE + 1)).fetchall()
     else:
-        place = connection.execute(schema.TAKEN_AT, (user_id, cursor)).fetchone()
+        place = connection.execute(schema.TAKEN_AT, (key, cursor)).fetchone()
         if place is None:
             return Refusal.CURSOR
-        rows = connection.execute(schema.NEXT_TESTS_PAGE, (user_id, place[0], cursor, PAGE + 1)).fetchall()
+        rows = connection.execute(schema.NEXT_TESTS_PAGE, (key, place[0], cursor, PAGE + 1)).fetchall()
     tests = [test_of(row) for row in rows[:PAGE]]
     return Page(tests, tests[-1].id if len(rows) > PAGE else None)
 

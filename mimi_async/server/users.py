@@ -11,6 +11,7 @@ import datetime as dt
 import enum
 import re
 import secrets
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
@@ -63,14 +64,15 @@ class Candidate:
 
     Attributes:
         create_digest: What the row is known again by.
-        user_id: A fresh user id, for a row that is new.
+        user_id: A fresh user id, for a row that is new: a UUID of version 7 (RFC 9562), whose rows are neighbours, so
+            that a creation touches one random page less. It tells when the user was made, as an export does.
         created_at: When, for a row that is new.
     """
 
     _keys: Keys
     _create_key: CreateKey
     create_digest: bytes
-    user_id: str = attrs.field(factory=lambda: secrets.token_hex(16))
+    user_id: str = attrs.field(factory=lambda: uuid7(time.time()))
     created_at: dt.datetime = attrs.field(factory=lambda: dt.datetime.now(dt.UTC))
     _ids: dict[str, AnonymousId] = attrs.field(factory=dict, init=False)
 
@@ -189,6 +191,12 @@ class UserBook(Protocol):
 
     async def tests(self, user_id: str, cursor: str | None) -> Page | Refusal:
         """Return the hearing tests after the one with the id `cursor`. Refused as TOKEN, CURSOR."""
+
+
+def uuid7(now: float) -> str:
+    """Return a UUID of version 7 (RFC 9562, 5.7) of a moment in seconds since the epoch, as 32 hex digits."""
+    noise = secrets.randbits(74)
+    return f"{int(now * 1000) << 80 | 0x7 << 76 | noise >> 62 << 64 | 0b10 << 62 | noise & (1 << 62) - 1:032x}"
 
 
 def check_names(partner: str, client_id: str) -> None:

@@ -2,11 +2,13 @@
 
 import asyncio
 import re
+import uuid
 
 import aiohttp
 import pytest
 
 from mimi_async.identity import ClientCredentials
+from mimi_async.server.users import uuid7
 from mimi_async.testing import IdentityServer
 
 from .client import PlainClient, a_key
@@ -21,6 +23,13 @@ async def test_makes_an_anonymous_user(client: PlainClient) -> None:
     assert user == {"is_anonymous": True, "year_of_birth": None, "sex": None, "latest_hearing_test": None}
     assert answer.json["expires_in"] == 900
     assert client.server.users == 1
+
+
+def test_user_ids_are_made_as_rfc_9562_says() -> None:
+    ids = [uuid.UUID(uuid7(1_700_000_000.0005)) for _ in range(100)]
+    assert {(it.version, it.variant) for it in ids} == {(7, uuid.RFC_4122)}
+    assert {it.int >> 80 for it in ids} == {1_700_000_000_000}
+    assert len(set(ids)) == 100
 
 
 async def test_a_replay_gets_the_same_user(client: PlainClient) -> None:
