@@ -116,6 +116,7 @@ def add_client(partner: str, client: str, database: Path) -> None:
     mimi-dev.
     """
     _run(_add_client(database, partner, client))
+    click.echo(f"Added to {database.resolve()}, where mimi-dev works no more.", err=True)
 
 
 async def _serve(server: Server) -> None:

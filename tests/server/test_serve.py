@@ -80,6 +80,7 @@ async def test_the_first_client_gets_a_secret_that_works_and_mimi_dev_goes(datab
     lines = dict(line.split("=") for line in added.out.splitlines())
     assert lines.keys() == {"MIMI_CLIENT_ID", "MIMI_CLIENT_SECRET"}
     assert len(lines["MIMI_CLIENT_SECRET"]) == 64
+    assert f"{database}, where mimi-dev works no more" in added.err
     async with serving(database, "--behind-proxy") as server:
         credentials = ClientCredentials(lines["MIMI_CLIENT_ID"], lines["MIMI_CLIENT_SECRET"])
         assert (await create(server.url, credentials)).status == 201
