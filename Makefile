@@ -1,5 +1,6 @@
 # `make demo` and `make test` set up what they need in .venv: a fresh machine has to have Python 3.11 or newer, and make.
-# `make PYTHON=/opt/python/bin/python3 test` names a Python that is not found by itself; `make ARGS=-x test` adds options.
+# `make PYTHON=/opt/python/bin/python3 test` names a Python that is not found by itself; `make ARGS=-x test` adds options;
+# with ARGS=-n0 the tests run in one process, one after another.
 
 PYTHON ?= $(shell for python in python3.11 python3; do $$python -c \
 	'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
@@ -7,7 +8,7 @@ BIN := .venv/bin
 STAMP := .venv/stamp
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: setup demo test proof bench lint types clean
+.PHONY: setup demo demo-cluster web test proof bench lint types clean
 
 setup: $(STAMP)
 
@@ -22,8 +23,14 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)
 	$(BIN)/python -m examples.partner_service $(ARGS)
 
+demo-cluster: $(STAMP)
+	$(BIN)/python -m examples.partner_cluster $(ARGS)
+
+web: $(STAMP)
+	$(BIN)/python -m examples.partner_service.web $(ARGS)
+
 test: $(STAMP)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 proof: $(STAMP)
 	MIMI_PROOF=1 $(BIN)/python -m pytest -s --timeout=3600 $(ARGS)

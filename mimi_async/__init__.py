@@ -49,6 +49,7 @@ from .views.profile import (
     ProfileLauncher,
     ProfileScreen,
 )
+from .views.test_flow import TestFlow, TestScreen
 
 __all__ = [
     "Action",
@@ -93,6 +94,8 @@ __all__ = [
     "StoreError",
     "StoreUnavailableError",
     "Subscription",
+    "TestFlow",
+    "TestScreen",
     "UnknownAnonymousIdError",
     "UnserviceableError",
     "Updates",

@@ -2,8 +2,6 @@
 
 import functools
 import logging
-import weakref
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar, overload
@@ -13,7 +11,9 @@ from blinker import Signal
 
 from . import startup
 from .auth.actor import Shared
+from .auth.changes import Changes
 from .auth.controller import AuthController
+from .auth.controllers import Controllers
 from .auth.delivery import Receiver, is_delivering, tell_each
 from .auth.records import KnownId, Records, Send
 from .auth.signals import Announcer, Subscription
@@ -21,7 +21,7 @@ from .auth.turn import is_inside_turn
 from .auth.turns import Turns
 from .errors import ConfigurationError, InvalidInputError, MimiError, NotStartedError, UnserviceableError, described
 from .gate import Gate
-from .identity import ClientCredentials, checked_account
+from .identity import AnonymousId, ClientCredentials, checked_account
 from .stores.base import IdentityStore
 from .transport import Transport
 
@@ -79,7 +79,6 @@ class MimiCore:
         self.unserviceable: Signal = Signal()
         startup.check_settings(store, known_id, send, on_restore_failure, keep)
         self._store = store
-        self._keep = keep
         self._transport = _transport(credentials, server, session) if send is None else None
         if send is not None and (server is not None or session is not None):
             msg = "give either send, or server and session: send replaces both"
@@ -95,8 +94,9 @@ class MimiCore:
         self._own = None if account is None else AuthController(account, self._shared)
         if self._own is not None:
             self._own.keeps_trying = on_restore_failure == "keep_trying"
-        self._idle: OrderedDict[str, AuthController] = OrderedDict()
-        self._held: weakref.WeakValueDictionary[str, AuthController] = weakref.WeakValueDictionary()
+        tells = type(store).changes is not IdentityStore.changes  # the default never has news: nothing is kept for them
+        self._controllers = Controllers(self._shared, self._own, keep, by_digest=tells)
+        self._changes = Changes(store, self._controllers, self._turns) if tells else None
         self._front = Gate()
         self._is_used = False
         self._stack = AsyncExitStack()
@@ -129,10 +129,7 @@ class MimiCore:
         self._stack.callback(self._announcer.close)
         self._turns.open()
         self._stack.push_async_callback(self._turns.close)
-        if self._own is not None and self._own.keeps_trying:
-            self._stack.callback(self._turns.own(startup.keep_restoring(self._own)).cancel)
-        elif self._own is not None:
-            await startup.restore(self._own)
+        await startup.begin(self._stack, self._shared, self._own, self._changes)
 
     async def __aexit__(self, *exc_info: object) -> None:
         """Leave. What fails is logged, not raised: the error of the body wins."""
@@ -153,7 +150,7 @@ class MimiCore:
         self._shut_gates(cause)
 
     def _shut_gates(self, cause: MimiError) -> None:
-        for auth in (*self._idle.values(), *self._held.values(), *([self._own] if self._own else [])):
+        for auth in self._controllers:
             auth.gate.shut(cause)
 
     def _close_for_good(self, error: UnserviceableError) -> None:
@@ -187,26 +184,27 @@ class MimiCore:
             InvalidInputError: The account is no text of 1 to 200 characters.
             MimiError: Why the restore has failed.
         """
-        auth = self._controller(checked_account(account))
+        auth = self._controllers.of(checked_account(account))
         await auth.restore()
         return auth
 
-    def _controller(self, account: str) -> AuthController:
-        if self._own is not None and account == self.account:
-            return self._own
-        auth = self._recent(account)
-        if auth is None:
-            auth = self._idle[account] = self._held.get(account) or AuthController(account, self._shared)
-            if len(self._idle) > self._keep:
-                oldest, dropped = self._idle.popitem(last=False)
-                self._held[oldest] = dropped
-        return auth
+    async def start_over(self, account: str | None = None) -> AnonymousId | None:
+        """Set down the record of an account that is rejected or can't be read: `AuthController.start_over`.
 
-    def _recent(self, account: str) -> AuthController | None:
-        auth = self._idle.get(account)
-        if auth is not None:
-            self._idle.move_to_end(account)
-        return auth
+        For accounts whose gate is shut, of which `auth_for` gives no controller.
+
+        Args:
+            account: Whose; None means the app's own.
+
+        Returns:
+            The id that was set down, where it could be read.
+
+        Raises:
+            ConfigurationError: The record is neither rejected nor damaged: nothing was set down.
+            InvalidInputError: The account is no text of 1 to 200 characters.
+        """
+        auth = self.auth if account is None else self._controllers.of(checked_account(account))
+        return await auth.start_over()
 
     # Telling ---------------------------------------------------------------------------------------------------------
 
@@ -247,7 +245,7 @@ class MimiCore:
         if not callable(view):
             msg = f"a view is an `async def view(auth)`, or a Profile(…), not a {type(view).__name__}"
             raise InvalidInputError(msg)
-        auth = self._own if account is None else self._recent(account)
+        auth = self._own if account is None else self._controllers.recent(account)
         if auth is None or not auth.gate.is_open:
             auth = await self._admitted(account)
         return await view(auth)
@@ -257,7 +255,7 @@ class MimiCore:
         is_called_back = is_delivering() or is_inside_turn()  # then the start may be waiting for this very call
         if not (is_called_back and self._turns.is_open):
             await self._front.passed()
-        auth = self._controller(name)
+        auth = self._controllers.of(name)
         await auth.admit()
         return auth
 

@@ -95,6 +95,12 @@ class CreateKey(Secret):
         return cls(os.urandom(32).hex())
 
 
+class SealedSecret(Secret):
+    """A create key or an anonymousId that a `SealedStore` has encrypted: only that store can read it."""
+
+    __slots__ = ()
+
+
 class AccessToken(Secret):
     """A short-lived bearer token (RFC 6750)."""
 

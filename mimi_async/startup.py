@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import tenacity
 
+from .auth.actor import Actor, Shared
+from .auth.changes import Changes, NewsLostError
 from .auth.controller import AuthController
 from .auth.foreign import of_the_store
 from .errors import (
@@ -24,6 +26,7 @@ from .stores.base import IdentityStore
 _T = TypeVar("_T")
 
 _PHASE_SECONDS = 30.0
+_BACK_OFF = tenacity.wait_random_exponential(multiplier=0.5, max=30)
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -68,6 +71,21 @@ async def _leave(store: IdentityStore) -> None:
         await store.__aexit__(None, None, None)
 
 
+async def begin(stack: AsyncExitStack, shared: Shared, own: AuthController | None, changes: Changes | None) -> None:
+    """Heed what others change in the store, from before the first restore on, and restore the app's own account.
+
+    Raises:
+        StartupError: The phase "restore" has failed.
+    """
+    if changes is not None:
+        stack.callback(shared.turns.own(keep_heeding(changes)).cancel)
+    if own is not None and own.keeps_trying:
+        work = keep_restoring(own) if changes is None else keep_restored(own, shared)
+        stack.callback(shared.turns.own(work).cancel)
+    elif own is not None:
+        await restore(own)
+
+
 async def restore(auth: AuthController) -> None:
     """Restore the app's own account. A verdict about its record is no failed start: its gate is shut, and tells why.
 
@@ -90,7 +108,7 @@ async def keep_restoring(auth: AuthController, *, sleep: Sleep = asyncio.sleep) 
     try:
         await tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception(_may_pass),
-            wait=tenacity.wait_random_exponential(multiplier=0.5, max=30),
+            wait=_BACK_OFF,
             stop=tenacity.stop_never,
             sleep=sleep,
             reraise=True,
@@ -101,6 +119,41 @@ async def keep_restoring(auth: AuthController, *, sleep: Sleep = asyncio.sleep) 
         auth.gate.shut(ConfigurationError(f"the restore can't work: {described(error)}"))
     finally:
         auth.keeps_trying = False
+
+
+async def keep_restored(auth: AuthController, shared: Shared) -> None:
+    """Keep restoring, now and whenever a change in the store has left it unknown who the user is."""
+    lost = asyncio.Event()
+
+    def begin_again(whose: Actor) -> None:
+        if whose is auth:
+            auth.keeps_trying = True
+            lost.set()
+
+    shared.on_lost = begin_again
+    while True:
+        await keep_restoring(auth)
+        await lost.wait()
+        lost.clear()
+        auth.keeps_trying = True
+
+
+async def keep_heeding(changes: Changes, *, sleep: Sleep = asyncio.sleep) -> None:
+    """Heed the changes that others make in the store, for as long as it tells any."""
+    await tenacity.AsyncRetrying(
+        retry=tenacity.retry_if_exception_type(NewsLostError),
+        wait=_pause,
+        stop=tenacity.stop_never,
+        sleep=sleep,
+        reraise=True,
+    )(changes.listen)
+
+
+def _pause(state: tenacity.RetryCallState) -> float:
+    failure = state.outcome.exception() if state.outcome is not None else None
+    if isinstance(failure, NewsLostError) and failure.was_long:
+        state.attempt_number = 1  # what was well for long has failed anew: not the last of many failures in a row
+    return _BACK_OFF(state)
 
 
 def _may_pass(error: BaseException) -> bool:

@@ -161,7 +161,7 @@ async def test_a_controller_that_nobody_holds_is_dropped_even_after_a_failure() 
             await core.auth_for("a")
         await settle()
         gc.collect()
-        assert not core._held
+        assert not core._controllers._held
 
 
 async def test_a_controller_with_an_open_subscription_is_never_dropped() -> None:
@@ -170,14 +170,14 @@ async def test_a_controller_with_an_open_subscription_is_never_dropped() -> None
         subscription = (await core.auth_for("a")).observe(news)
         updates = (await core.auth_for("b")).updates()
         gc.collect()
-        assert set(core._held) == {"a", "b"}
+        assert set(core._controllers._held) == {"a", "b"}
         await (await core.auth_for("a")).ensure_user()
         assert len(news.told) == 1
         subscription.close()
         updates.close()
         del subscription, updates
         gc.collect()
-        assert not core._held
+        assert not core._controllers._held
 
 
 async def test_a_controller_with_a_turn_under_way_is_never_dropped() -> None:
@@ -193,7 +193,7 @@ async def test_a_controller_with_a_turn_under_way_is_never_dropped() -> None:
         await settle()
         gc.collect()
         assert seen() is not None
-        assert seen() is core._controller("a")
+        assert seen() is core._controllers.of("a")
         release.set()
         await settle()
         assert (await core.auth_for("a")).current_user is not None

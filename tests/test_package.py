@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 import venv
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,22 @@ def test_is_imported_with_only_the_required_packages_installed(bare: Path) -> No
 def test_the_stores_and_the_server_need_no_more_than_that(bare: Path) -> None:
     code = "from mimi_async.stores import MemoryStore, SQLiteStore; from mimi_async.testing import IdentityServer"
     assert said_by(bare, code) == ""
+
+
+def test_the_pages_say_which_extra_they_need(bare: Path) -> None:
+    code = "try: import mimi_async.web\nexcept ImportError as error: print(error)"
+    assert said_by(bare, code) == "the pages need jinja2: pip install 'mimi-async[web]'\n"
+
+
+def test_the_wheel_holds_what_the_pages_are_made_of(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        held = {name for name in wheel.namelist() if name.startswith("mimi_async/web/")}
+    web = ROOT / "mimi_async" / "web"
+    made_of = {file for folder in ("templates", "static", "texts") for file in (web / folder).iterdir()}
+    assert len(made_of) > 10
+    assert {str(file.relative_to(ROOT)) for file in made_of} <= held
 
 
 def test_imports_no_extra_and_no_driver() -> None:

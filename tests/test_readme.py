@@ -3,15 +3,19 @@
 import asyncio
 import os
 import re
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
 from pathlib import Path
 
 import pytest
 
 import mimi_async
+from examples.partner_cluster.postgres import Postgres
 from mimi_async import AnonymousId, LogInAnonymously, MimiCore
-from mimi_async.stores import MemoryStore
+from mimi_async.stores import MemoryStore, PostgresStore
 from mimi_async.testing import IdentityServer
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
@@ -35,16 +39,10 @@ def run(sample: str, folder: Path, server: IdentityServer) -> str:
         "--rootdir",
         str(folder),
     ]
-    environ = {
-        **os.environ,
-        "MIMI_SERVER": server.url,
-        "MIMI_CLIENT_ID": server.credentials.client_id,
-        "MIMI_CLIENT_SECRET": server.credentials.secret.reveal(),
-    }
     done = subprocess.run(
         [sys.executable, "-W", "error", *(how if path.name.startswith("test_") else ()), path.name],
         cwd=folder,
-        env=environ,
+        env=environment(server),
         capture_output=True,
         text=True,
         timeout=100,
@@ -54,12 +52,21 @@ def run(sample: str, folder: Path, server: IdentityServer) -> str:
     return str(done.stdout)
 
 
+def environment(server: IdentityServer) -> dict[str, str]:
+    return {
+        **os.environ,
+        "MIMI_SERVER": server.url,
+        "MIMI_CLIENT_ID": server.credentials.client_id,
+        "MIMI_CLIENT_SECRET": server.credentials.secret.reveal(),
+    }
+
+
 def sample_of(title: str) -> str:
     return str(dict(SAMPLES)[title])
 
 
 def test_every_sample_is_found() -> None:
-    assert len(SAMPLES) == README.count("```python") == 4
+    assert len(SAMPLES) == README.count("```python") == 6
 
 
 @pytest.mark.parametrize("title", ["One user", "The guide's own way"])
@@ -92,6 +99,43 @@ def test_the_sample_of_many_accounts_makes_one_user_each(tmp_path: Path, mimi_se
     assert mimi_server.users == 10
 
 
+def test_the_sample_of_many_machines_finds_the_same_user_in_each_process(
+    tmp_path: Path, mimi_server: IdentityServer, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dsn = postgres.make_database()
+    asyncio.run(PostgresStore(dsn).init())
+    monkeypatch.setenv("MIMI_STORE_URL", dsn)
+    said = {run(sample_of("On many machines"), tmp_path, mimi_server) for _ in range(2)}
+
+    assert len(said) == 1
+    assert mimi_server.users == 1
+
+
+def test_the_sample_of_the_pages_shows_them_to_who_is_signed_in(tmp_path: Path, mimi_server: IdentityServer) -> None:
+    (tmp_path / "sample.py").write_text(sample_of("As web pages"))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    environ = {**environment(mimi_server), "PORT": str(port)}
+    with subprocess.Popen([sys.executable, "-W", "error", "sample.py"], cwd=tmp_path, env=environ) as process:
+        try:
+            assert "Make sound fit your hearing" in fetched(f"http://127.0.0.1:{port}/mimi/", "account=anna")
+        finally:
+            process.terminate()
+    assert mimi_server.users == 0
+
+
+def fetched(url: str, cookie: str) -> str:
+    """Ask for a page until the server is there."""
+    for _ in range(100):
+        try:
+            request = urllib.request.Request(url, headers={"Cookie": cookie})  # noqa: S310 - http, as written above
+            with urllib.request.urlopen(request) as reply:  # noqa: S310
+                return str(reply.read().decode())
+        except OSError:
+            time.sleep(0.1)
+    pytest.fail("the sample does not answer")
+
+
 def test_the_sample_of_a_test_is_a_test_that_passes(tmp_path: Path, mimi_server: IdentityServer) -> None:
     assert "1 passed" in run(sample_of("Tests of your own"), tmp_path, mimi_server)
 
@@ -107,8 +151,7 @@ def test_the_first_ten_lines_say_whose_it_is() -> None:
 def test_every_error_that_a_caller_may_meet_is_told() -> None:
     told = README[README.index("## When something fails") :]
 
-    names = [
-        name for name in mimi_async.__all__ if name.endswith("Error") and not getattr(mimi_async, name).__subclasses__()
-    ]
+    errors = {name: getattr(mimi_async, name) for name in mimi_async.__all__ if name.endswith("Error")}
+    names = [name for name, kind in errors.items() if not set(kind.__subclasses__()) & set(errors.values())]
     assert len(names) >= 20
     assert [name for name in names if f"`{name}`" not in told] == []

@@ -176,7 +176,7 @@ async def test_one_waiter_who_is_late_shuts_nobody_elses_views() -> None:
         core._shared.patience = 0.0
         with pytest.raises(ViewsClosedError):
             await core.present(whose, account="a")
-        assert core._controller("a").gate.cause is None
+        assert core._controllers.of("a").gate.cause is None
         core._shared.patience = 30.0
         release.set()
         assert await early is not None

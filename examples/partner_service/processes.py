@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
@@ -24,8 +24,14 @@ class Process:
         self.lines: list[str] = []
 
     @classmethod
-    async def start(cls, *arguments: str, environ: Mapping[str, str]) -> Self:
-        """Start `python` with these arguments; secrets belong into `environ`."""
+    async def start(cls, *arguments: str, environ: Mapping[str, str], group: int | None = None) -> Self:
+        """Start `python` with these arguments; secrets belong into `environ`.
+
+        Args:
+            arguments: Of `python`.
+            environ: Its environment.
+            group: 0 puts it into a process group of its own: then a Ctrl-C reaches us alone, who stop it in good order.
+        """
         pipe = asyncio.subprocess.PIPE
         return cls(
             await asyncio.create_subprocess_exec(
@@ -36,6 +42,7 @@ class Process:
                 stderr=asyncio.subprocess.STDOUT,
                 env=environ,
                 cwd=ROOT,
+                process_group=group,
             )
         )
 
@@ -53,6 +60,24 @@ class Process:
             self.lines.append(line.decode().rstrip())
         return self.lines[-1] if line else None
 
+    async def address(self) -> str:
+        """Wait until it says where it serves, and return that.
+
+        Raises:
+            RuntimeError: It ended before; the message quotes what it said.
+        """
+        while (line := await self.line()) is not None:
+            if line.startswith("serving "):
+                return line.split()[1]
+        msg = f"it did not start: {' · '.join(self.lines[-3:])}"
+        raise RuntimeError(msg)
+
+    async def watch(self, tell: Callable[[str], None]) -> int:
+        """Hand on each further line, keep none, and wait for the end however long it takes; return the exit status."""
+        while self._process.stdout is not None and (line := await self._process.stdout.readline()):
+            tell(line.decode(errors="replace").rstrip())
+        return await self._process.wait()
+
     async def ended(self) -> int:
         """Read to the end; return the exit status."""
         while await self.line() is not None:
@@ -61,11 +86,16 @@ class Process:
             return await self._process.wait()
 
     async def stop(self) -> int:
-        """Ask it to end; return the exit status."""
+        """Ask it to end, and make it end where it does not; return the exit status."""
         if self._process.returncode is None:
             with suppress(ProcessLookupError):
                 self._process.terminate()
-        return await self.ended()
+        try:
+            return await self.ended()
+        except TimeoutError:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+            raise
 
     def write(self, line: str) -> None:
         """Write a line to its standard input."""

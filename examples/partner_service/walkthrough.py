@@ -2,8 +2,11 @@
 
 import argparse
 import asyncio
+import sys
 import time
 from collections.abc import Sequence
+
+from mimi_async import MimiError
 
 from .narration import Notes
 from .processes import Launch
@@ -46,4 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m examples.partner_service", description=__doc__)
     parser.add_argument("--launch-module", default=LAUNCH, help="what to run as a launch, for a test that breaks one")
     options = parser.parse_args(arguments)
-    return 0 if asyncio.run(walk_through(options.launch_module)) else 1
+    try:
+        return 0 if asyncio.run(walk_through(options.launch_module)) else 1
+    except (MimiError, OSError, RuntimeError) as error:
+        print(error, file=sys.stderr)
+        return 1

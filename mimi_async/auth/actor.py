@@ -46,6 +46,7 @@ class Shared:
         patience: Seconds from a call to its deadline.
         unserviceable: Why nothing may be asked any more, once the server has said so.
         on_unserviceable: Told when that happens.
+        on_lost: Told whose user was known, and is not any more, while the gate is undecided.
     """
 
     records: Records
@@ -54,6 +55,7 @@ class Shared:
     patience: float = 30.0
     unserviceable: UnserviceableError | None = None
     on_unserviceable: Callable[[UnserviceableError], None] = lambda _: None
+    on_lost: Callable[["Actor"], None] = lambda _: None
 
 
 class Actor:
@@ -80,7 +82,7 @@ class Actor:
         self._doubted: MimiUser | None = None  # the user as of a write without an answer, to be put back
         self._token: AccessToken | None = None
         self._token_ends = 0.0
-        self._is_restored = False
+        self._is_restored: bool | None = False  # None: it was known who the user is, until a notice got no answer
         self._failure: MimiError | None = None
         self._restoring: Turn[None] | None = None
         self._lock: asyncio.Lock | None = None
@@ -111,8 +113,8 @@ class Actor:
 
     @property
     def is_restored(self) -> bool:
-        """Whether a restore has ended well, once."""
-        return self._is_restored
+        """Whether it is known who the user is."""
+        return bool(self._is_restored)
 
     # How a turn is taken ---------------------------------------------------------------------------------------------
 
@@ -125,15 +127,18 @@ class Actor:
         if self._shared.unserviceable is not None:
             raise self._shared.unserviceable.again()
 
-    async def _call(self, work: Work[T], *, needs_restore: bool = True) -> T:
+    async def _call(self, work: Work[T], *, needs_restore: bool = True, deadline: float | None = None) -> T:
         """Take a turn for a public call, after the restore it may have to wait for."""
         self._check_call()
-        deadline = asyncio.get_running_loop().time() + self._shared.patience
+        deadline = self._deadline() if deadline is None else deadline
         if needs_restore:
             await self._settle(deadline)
         elif self._restoring is not None:
             await self._join(self._restoring, deadline)
         return await self._take(Turn(deadline, returns_at_commit=is_delivering()), work)
+
+    def _deadline(self) -> float:
+        return asyncio.get_running_loop().time() + self._shared.patience
 
     async def _settle(self, deadline: float) -> None:
         """Wait for a restore in flight; after none, or one that failed retryably, make one try, shared by all."""
@@ -161,10 +166,13 @@ class Actor:
         raise late
 
     def _take(self, turn: Turn[T], work: Work[T]) -> Awaitable[T]:
+        self._start(turn, work)
+        return turn.outcome()
+
+    def _start(self, turn: Turn[T], work: Work[T]) -> None:
         self._shared.turns.check_open()
         self._underway += 1
         self._shared.turns.start(turn, partial(self._steps, work))
-        return turn.outcome()
 
     async def _steps(self, work: Work[T], turn: Turn[T]) -> None:
         """A turn: lock, ask, keep, become, unlock, announce."""
@@ -195,14 +203,19 @@ class Actor:
                 raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller raises it; here the state is settled first
             turn.error = error
-        if turn.error is not None and turn.is_in_doubt and self._user is not None:
-            await self._undone(turn, self._user, turn.error)
+        if turn.error is not None:
+            await self._failed(turn, turn.error)
         self._note_failure(turn)
         old = self._told
         if self._is_restored:
             self._told = self._user
         self._swing_gate()
         return self._place(turn, old)
+
+    async def _failed(self, turn: Turn[T], failure: Exception) -> None:
+        """Let the state follow a failure."""
+        if turn.is_in_doubt and self._user is not None:
+            await self._undone(turn, self._user, failure)
 
     async def _undone(self, turn: Turn[T], user: MimiUser, failure: Exception) -> None:
         """After a store write without an answer, go on as before if the record does; else it is not known who is."""
@@ -257,7 +270,7 @@ class Actor:
         if error is None and isinstance(turn.error, MimiError) and not isinstance(turn.error, _REFUSALS):
             error = None if turn.is_quiet else turn.error
         update, is_news = UserUpdate(self._told, old, error), error is not None or self._told != old
-        return self._shared.announcer.take_place(self, update, is_news=is_news, is_settled=self._is_restored)
+        return self._shared.announcer.take_place(self, update, is_news=is_news, is_settled=self.is_restored)
 
     async def _restore(self, turn: Turn[None]) -> None:
         """Become what the record says; the work of a restore."""

@@ -6,7 +6,6 @@ from enum import Enum
 from functools import partial
 from typing import Final, Literal
 
-import attrs
 from blinker import Signal
 
 from .. import wire
@@ -145,30 +144,42 @@ class AuthController(Works):
 
         return await self._call(work)
 
-    async def submit_hearing_test(self, result: HearingTestResult) -> HearingTestResult:
+    async def find_user(self) -> MimiUser | None:
+        """Ask who the account's user is by now, and return it: None where there is none.
+
+        Another product may have changed the user since, erased it, or made one, in its place too. The store and
+        known_id are asked where no user is known (any more). Nothing is made.
+
+        Raises:
+            UnknownAnonymousIdError: The id that was found is not known to the server.
+            ForciblyLoggedOutError: The server no longer knows the user.
+            StoreCorruptError: The stored record can't be read.
+        """
+        self._check_call()
+        had_user, deadline = self._told is not None, self._deadline()
+        user = await self._call(self._found, deadline=deadline)
+        if user is None and had_user:  # a turn of its own: that the one before was erased is told by itself
+            user = await self._call(self._found, deadline=deadline)
+        return user
+
+    async def submit_hearing_test(self, result: HearingTestResult, *, key: Secret | None = None) -> HearingTestResult:
         """Keep a hearing test with the user, once, and return it with the id that the server gave it.
 
         The user carries the newest one: `current_user.latest_hearing_test`.
 
+        Args:
+            result: What was measured.
+            key: What makes it the same test when it is submitted again: 32 to 128 letters and digits, random, made when
+                the test began. The first one submitted under a key is kept and returned; without, each is a new one.
+
         Raises:
-            InvalidInputError: It is no `HearingTestResult`, or the server refuses it.
+            InvalidInputError: It is no `HearingTestResult`, or the server refuses it or the key.
             NotAuthenticatedError: There is no user.
         """
         if not isinstance(result, HearingTestResult):
             msg = f"submit_hearing_test takes a HearingTestResult, not a {type(result).__name__}"
             raise InvalidInputError(msg)
-        key = Secret(secrets.token_hex(16))
-
-        async def work(turn: Turn[HearingTestResult]) -> HearingTestResult:
-            make = partial(wire.submit_test, result, key, deadline=turn.deadline)
-            test = await self._as_user(turn, make, wire.read_test)
-            user = self._required_user()
-            newest = user.latest_hearing_test
-            if newest is None or newest.taken_at <= test.taken_at:
-                self._user = attrs.evolve(user, latest_hearing_test=test)
-            return test
-
-        return await self._call(work)
+        return await self._call(partial(self._submitted, result, key or Secret(secrets.token_hex(16))))
 
     async def hearing_tests(self) -> AsyncIterator[HearingTestResult]:
         """Yield the user's hearing tests, newest first; each page is a turn of its own.
@@ -236,13 +247,16 @@ class AuthController(Works):
         """Set down a record that is rejected or can't be read, and go on without a user.
 
         The host's decision, after `UnknownAnonymousIdError` or `StoreCorruptError`: the next `ensure_user` may make
-        a new user. A known_id that still gives the id must stop doing so first.
+        a new user. The server is asked once more about a rejected id, and nothing is set down unless it still says that
+        it knows no user by it. A known_id that goes on to give the id brings it back: set your own copy aside next.
 
         Returns:
-            The id that was set down, where it could be read.
+            The id that was set down, where it could be read or the user was known here.
 
         Raises:
-            ConfigurationError: The record is neither rejected nor damaged: nothing was set down.
+            ConfigurationError: The record is neither rejected nor damaged, or the server knows the id again and its
+                user is logged in: nothing was set down.
+            ServerError: The server does not say whether it knows the id: nothing was set down.
         """
         return await self._call(self._started_over, needs_restore=False)
 

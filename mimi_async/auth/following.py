@@ -24,7 +24,7 @@ from .foreign import foreign
 from .records import RecordChangedError, Records
 from .turn import Turn
 
-_MOST_CONFLICTS = 8
+MOST_CONFLICTS = 8
 
 
 @attrs.frozen
@@ -57,6 +57,16 @@ def follow(records: Records, turn: Turn[Any], account: str, *, create: bool = Fa
     return _Following(records, turn, account, create).to_the_end()
 
 
+def follow_on(records: Records, turn: Turn[Any], account: str, record: StoredIdentity | None) -> Awaitable[Found]:
+    """Do what a record says that was read already, and nothing that another one says.
+
+    Raises:
+        RecordChangedError: It was changed meanwhile.
+        MimiError: As `follow`.
+    """
+    return _Following(records, turn, account, create=False).step(record)
+
+
 async def adopt(records: Records, turn: Turn[Any], account: str, anonymous_id: AnonymousId) -> Found:
     """Log in with an id that the host gives, and keep it in place of what is stored, once the server said yes.
 
@@ -66,23 +76,24 @@ async def adopt(records: Records, turn: Turn[Any], account: str, anonymous_id: A
         MimiError: Whatever the store, known_id or the server came to; the record was kept.
     """
     record = await records.load(turn, account)
-    for _ in range(_MOST_CONFLICTS):
+    for _ in range(MOST_CONFLICTS):
         try:
             if record is not None and record.state in ("pending", "erasing"):
                 await follow(records, turn, account)
                 record = await records.load(turn, account)
             if record is not None and record.anonymous_id == anonymous_id:
-                return await _Following(records, turn, account, create=False).step(record)
+                return await follow_on(records, turn, account, record)
             session = await records.log_in(turn, anonymous_id, None)
             active = StoredIdentity.active(anonymous_id, session.user.id)
             await records.replace(turn, account, record, active)
             return Found(session)
         except RecordChangedError as change:
             record = change.record
-    raise _fickle()
+    raise fickle()
 
 
-def _fickle() -> StoreConflictError:
+def fickle() -> StoreConflictError:
+    """Return the error for a record that others change whenever it was read."""
     return StoreConflictError("the record was changed by others again and again: try again")
 
 
@@ -107,12 +118,12 @@ class _Following:
 
     async def to_the_end(self) -> Found:
         record = await self.records.load(self.turn, self.account)
-        for _ in range(_MOST_CONFLICTS):
+        for _ in range(MOST_CONFLICTS):
             try:
                 return await self.step(record)
             except RecordChangedError as change:
                 record = change.record
-        raise _fickle()
+        raise fickle()
 
     def step(self, record: StoredIdentity | None) -> Awaitable[Found]:
         match record:
@@ -129,7 +140,7 @@ class _Following:
         found = await self.known_to_partner(None)
         if found is not None or not self.create:
             return found or Found(erased=self.erased)
-        if self.claims == _MOST_CONFLICTS:
+        if self.claims == MOST_CONFLICTS:
             msg = "one user after another was erased as soon as it was made; nothing is stored: try again later"
             raise ProtocolError(msg)
         self.claims += 1

@@ -1,13 +1,13 @@
 """What is asked on behalf of turns: the store for the record of an account, and the server for sessions."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
 from .. import wire
-from ..errors import MimiError, ServerUnreachableError, StoreConflictError
-from ..identity import AnonymousId
+from ..errors import ConfigurationError, MimiError, ServerUnreachableError, StoreConflictError
+from ..identity import AnonymousId, SealedSecret
 from ..stores.base import DamagedIdentity, IdentityStore, StoredIdentity
 from .foreign import foreign, of_the_store
 from .turn import Turn
@@ -18,6 +18,8 @@ KnownId = Callable[[str], Awaitable[AnonymousId | None]]
 Send = Callable[[wire.Request], Awaitable[wire.Reply]]
 """Carries a request to the server and brings the reply; raises a `ServerError` where there is none."""
 
+
+_Found = TypeVar("_Found", bound=StoredIdentity | None)
 
 _RECORD_OR_NOTHING = (StoredIdentity, type(None))
 
@@ -54,14 +56,16 @@ class Records:
         failure, gives = ServerUnreachableError, (wire.Reply,)
         return foreign(self.send, request, failure=failure, whose="send", may_raise=(MimiError,), gives=gives)
 
-    def load(self, turn: Turn[Any], account: str) -> Awaitable[StoredIdentity | None]:
+    async def load(self, turn: Turn[Any], account: str) -> StoredIdentity | None:
         """Read the record of an account."""
         turn.doing = "asking the store"
-        return of_the_store(self.store.load, account, gives=_RECORD_OR_NOTHING)
+        return _unsealed(await of_the_store(self.store.load, account, gives=_RECORD_OR_NOTHING))
 
-    def claim(self, turn: Turn[Any], account: str, record: StoredIdentity) -> Awaitable[StoredIdentity]:
+    async def claim(self, turn: Turn[Any], account: str, record: StoredIdentity) -> StoredIdentity:
         """Write a record where there is none; the first writer wins."""
-        return turn.keep(of_the_store(self.store.claim, account, record, gives=(StoredIdentity,)))
+        write = of_the_store(self.store.claim, account, record, gives=(StoredIdentity,))
+        winner: StoredIdentity = await turn.keep(write)
+        return _unsealed(winner)
 
     async def replace(
         self, turn: Turn[Any], account: str, expected: StoredIdentity | None, new: StoredIdentity
@@ -72,12 +76,12 @@ class Records:
             StoreConflictError: Nothing is stored any more where a record was expected.
         """
         write = of_the_store(self.store.replace, account, expected, new, gives=_RECORD_OR_NOTHING)
-        return _agreed(await turn.keep(write), new)
+        return _agreed(_unsealed(await turn.keep(write)), new)
 
     async def forget(self, turn: Turn[Any], account: str, expected: StoredIdentity | DamagedIdentity) -> None:
         """Delete the expected record, or move a damaged one aside."""
         write = of_the_store(self.store.forget, account, expected, gives=_RECORD_OR_NOTHING)
-        found = await turn.keep(write)
+        found = _unsealed(await turn.keep(write))
         if found is not None:
             raise RecordChangedError(found)
 
@@ -85,6 +89,13 @@ class Records:
         """Ask for a session of the user behind an id."""
         reply = await self.ask(turn, wire.log_in(anonymous_id, deadline=turn.deadline))
         return wire.read_session(reply, anonymous_id, user_id=user_id)
+
+
+def _unsealed(found: _Found) -> _Found:
+    if found is not None and isinstance(found.secret, SealedSecret):
+        msg = "what is stored is sealed, and was kept: give the core SealedStore(store, keys) around its store"
+        raise ConfigurationError(msg)
+    return found
 
 
 def _agreed(found: StoredIdentity | None, new: StoredIdentity) -> StoredIdentity:

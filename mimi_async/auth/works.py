@@ -3,30 +3,34 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar, cast
+
+import attrs
 
 from .. import wire
 from ..errors import (
     AlreadyAuthenticatedError,
     ConfigurationError,
+    ErasedAnonymousIdError,
     ForciblyLoggedOutError,
-    MimiError,
     NotAuthenticatedError,
     StoreConflictError,
     StoreCorruptError,
     UnknownAnonymousIdError,
 )
-from ..identity import AccessToken, AnonymousId, MimiUser
+from ..hearing.results import HearingTestResult
+from ..identity import AccessToken, AnonymousId, MimiUser, Secret
 from ..stores.base import DamagedIdentity, StoredIdentity
-from .actor import Actor
 from .following import Found, adopt, follow, rejected_afresh
+from .heeding import Heeding
 from .records import RecordChangedError
 from .turn import Turn
 
 _T = TypeVar("_T")
 
 
-class Works(Actor):
+class Works(Heeding):
     """The works of one account: each runs inside a turn, changes the state and the record, and tells nobody.
 
     A work that raises leaves user and record as they were, unless a verdict of the server or another process has
@@ -70,12 +74,35 @@ class Works(Actor):
 
     # Being one -------------------------------------------------------------------------------------------------------
 
-    async def _reread(self, turn: Turn[MimiUser], make: Callable[[AccessToken], wire.Request]) -> MimiUser:
+    async def _found(self, turn: Turn[MimiUser | None]) -> MimiUser | None:
+        user = self._user
+        if user is None:
+            await self._follow(turn)
+            return self._user
+        try:
+            return await self._reread(turn, partial(wire.get_user, deadline=turn.deadline))
+        except (ErasedAnonymousIdError, NotAuthenticatedError, StoreConflictError):
+            if self._user == user:
+                raise
+        return self._user
+
+    async def _reread(self, turn: Turn[Any], make: Callable[[AccessToken], wire.Request]) -> MimiUser:
         def read(reply: wire.Reply) -> MimiUser:
             return wire.read_user(reply, self._required_user())
 
         self._user = await self._as_user(turn, make, read)
         return self._user
+
+    async def _submitted(
+        self, result: HearingTestResult, key: Secret, turn: Turn[HearingTestResult]
+    ) -> HearingTestResult:
+        make = partial(wire.submit_test, result, key, deadline=turn.deadline)
+        test = await self._as_user(turn, make, wire.read_test)
+        user = self._required_user()
+        newest = user.latest_hearing_test
+        if newest is None or newest.taken_at <= test.taken_at:
+            self._user = attrs.evolve(user, latest_hearing_test=test)
+        return test
 
     def _required_user(self) -> MimiUser:
         if self._user is None:
@@ -163,8 +190,13 @@ class Works(Actor):
             record = DamagedIdentity(error.revision)
         is_verdict = isinstance(self._failure, (UnknownAnonymousIdError, StoreCorruptError))
         match record:
-            case DamagedIdentity() | StoredIdentity(state="rejected"):
+            case DamagedIdentity():
                 await records.forget(turn, self.account, record)
+            case StoredIdentity(state="rejected"):
+                if await self._is_still_unknown(turn):
+                    await records.forget(turn, self.account, record)
+                else:
+                    record = None  # erased meanwhile: there is nothing to set down
             case StoredIdentity(state="erasing") if is_verdict:
                 await records.forget(turn, self.account, record)
             case None if is_verdict or (self._is_restored and self._user is None):
@@ -172,8 +204,22 @@ class Works(Actor):
             case _:
                 msg = "the record is neither rejected nor damaged: nothing was set down; use log_out() or reset()"
                 raise ConfigurationError(msg)
+        user = self._user  # whose record was damaged while it was here
         self._become(None)
-        return record.anonymous_id if isinstance(record, StoredIdentity) else None
+        if isinstance(record, StoredIdentity):
+            return record.anonymous_id
+        return None if user is None else user.anonymous_id
+
+    async def _is_still_unknown(self, turn: Turn[Any]) -> bool:
+        """Ask about a rejected id once more: the verdict may have been a mistake, and a profile hangs on it."""
+        try:
+            await self._follow(turn)
+        except (UnknownAnonymousIdError, ForciblyLoggedOutError):
+            return True
+        if self._user is not None:
+            msg = f"the server knows {self._user.anonymous_id.masked} again: nothing was set down, the user is back"
+            raise ConfigurationError(msg)
+        return False
 
     async def _own_record(self, turn: Turn[None]) -> StoredIdentity | None:
         """Return the record if it is the current user's; else become what it says, and let the caller decide again."""
@@ -183,37 +229,3 @@ class Works(Actor):
         await self._follow(turn)
         turn.is_quiet = True
         raise RecordChangedError(record)
-
-    # What they have in common ----------------------------------------------------------------------------------------
-
-    async def _follow(self, turn: Turn[Any], *, create: bool = False) -> None:
-        """Become what the record says."""
-        try:
-            found = await follow(self._shared.records, turn, self.account, create=create)
-        except UnknownAnonymousIdError as error:
-            verdict = self._failure = error
-            if self._user is None:
-                raise
-        except StoreCorruptError as error:
-            if self._user is None:
-                self._failure = error
-            raise
-        else:
-            self._become(found.session)
-            turn.note = found.erased if found.session is None else None
-            return
-        raise self._forced_out(verdict)
-
-    def _forced_out(self, verdict: MimiError) -> ForciblyLoggedOutError:
-        user, self._user, self._token = cast("MimiUser", self._user), None, None
-        self._failure = verdict
-        msg = f"the server no longer knows {user.anonymous_id.masked}: logged out; the id was set aside, keep your copy"
-        return ForciblyLoggedOutError(msg, request_id=verdict.request_id)
-
-    def _become(self, session: wire.Session | None) -> None:
-        self._is_restored, self._failure, self._doubted = True, None, None
-        if session is None:
-            self._user = self._token = None
-        else:
-            self._user, self._token = session.user, session.token
-            self._token_ends = asyncio.get_running_loop().time() + session.expires_in

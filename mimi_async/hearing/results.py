@@ -14,7 +14,8 @@ FREQUENCIES = (250, 500, 1000, 2000, 4000, 8000)
 LEVELS = (-10.0, 120.0)
 """The lowest and the highest threshold in dB HL that an audiogram may hold."""
 
-_SPEECH = (500, 1000, 2000, 4000)
+SPEECH = (500, 1000, 2000, 4000)
+"""The frequencies in Hz over which the WHO takes the mean of an ear."""
 
 
 class Grade(StrEnum):
@@ -27,6 +28,7 @@ class Grade(StrEnum):
     SEVERE = "severe"
     PROFOUND = "profound"
     COMPLETE = "complete or total"
+    UNILATERAL = "unilateral"
 
 
 _UPPER_BOUNDS = (
@@ -37,6 +39,9 @@ _UPPER_BOUNDS = (
     (80, Grade.SEVERE),
     (95, Grade.PROFOUND),
 )
+
+_UNILATERAL_FROM = 35
+"""From which mean in the worse ear on a loss is unilateral, where the better ear hears normally."""
 
 
 def _levels(points: "Mapping[int, float] | Audiogram") -> tuple[float, ...]:
@@ -74,6 +79,11 @@ class Audiogram:
     def __iter__(self) -> Iterator[tuple[int, float]]:
         """Yield (frequency in Hz, threshold in dB HL), low frequencies first."""
         return iter(zip(FREQUENCIES, self.levels, strict=True))
+
+    @property
+    def mean(self) -> float:
+        """The mean threshold in dB HL over the frequencies of speech: 500, 1000, 2000 and 4000 Hz."""
+        return sum(self[hz] for hz in SPEECH) / len(SPEECH)
 
     def __repr__(self) -> str:
         """Show no health data: reprs end in logs."""
@@ -126,13 +136,20 @@ class HearingTestResult:
     @property
     def better_ear_mean(self) -> float:
         """The mean threshold in dB HL over 500, 1000, 2000 and 4000 Hz, of the ear where it is lower."""
-        return min(sum(ear[hz] for hz in _SPEECH) / len(_SPEECH) for ear in (self.left, self.right))
+        return min(self.left.mean, self.right.mean)
+
+    @property
+    def worse_ear_mean(self) -> float:
+        """The same of the ear where it is higher."""
+        return max(self.left.mean, self.right.mean)
 
     @property
     def grade(self) -> Grade:
-        """The WHO 2021 grade of the better ear. No diagnosis."""
+        """The WHO 2021 grade of both ears: the better one's, or unilateral where it alone hears well. No diagnosis."""
         mean = self.better_ear_mean
-        return next((grade for bound, grade in _UPPER_BOUNDS if mean < bound), Grade.COMPLETE)
+        grade = next((grade for bound, grade in _UPPER_BOUNDS if mean < bound), Grade.COMPLETE)
+        is_unilateral = grade is Grade.NORMAL and self.worse_ear_mean >= _UNILATERAL_FROM
+        return Grade.UNILATERAL if is_unilateral else grade
 
     def __repr__(self) -> str:
         """Show no health data: reprs end in logs."""

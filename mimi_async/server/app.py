@@ -64,7 +64,8 @@ def _problem_of(error: Exception, request_id: str) -> ProblemError:
 
 def _problem(problem: ProblemError, request: web.BaseRequest, request_id: str) -> web.Response:
     level = logging.WARNING if problem.status >= 500 else logging.INFO
-    _log.log(level, "%s: %s was answered by %d: %s", request_id, _told(request), problem.status, problem.detail)
+    why = problem.detail and f": {problem.detail}"
+    _log.log(level, "%s: %s was answered by %d%s", request_id, _told(request), problem.status, why)
     response = problem_response(
         problem.status, request_id=request_id, name=problem.name, detail=problem.detail, fields=problem.fields
     )

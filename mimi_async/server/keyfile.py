@@ -33,7 +33,7 @@ def from_environment(environ: Mapping[str, str]) -> Keys | None:
     if len(missing) == len(NAMES):
         return None
     if missing:
-        msg = f"set {' and '.join(missing)} too: the keys of the server come all from the environment, or none"
+        msg = f"set {' and '.join(missing)} too: an environment that gives one key of the server must give all three"
         raise ConfigurationError(msg)
     return _keys({name: environ[name] for name in NAMES}, "the environment")
 

@@ -1,90 +1,82 @@
 """The server: a socket, a database, and the keys that belong to it."""
 
 import asyncio
-import hmac
 import logging
 import os
-from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
-from pathlib import Path
-from typing import Self
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack
+from typing import Any, Final, Self
 
 from ..errors import ConfigurationError
 from .app import Handler, make_app
 from .connections import ConnectionServer
 from .handlers import Desk
-from .keyfile import from_environment, from_file, make_file
 from .keys import Keys
 from .limits import Limits
+from .places import Place, keys_of, place_of
 from .settings import Settings
-from .sqlite import SQLiteUserBook
 from .users import DEV_CLIENT, DEV_PARTNER, UserBook
+
+BACKLOG: Final = 1024
 
 _log = logging.getLogger(__name__)
 
 
-def key_file_of(database: Path) -> Path:
-    """Return where the keys of an embedded database lie."""
-    return database.with_name(f"{database.name}.keys")
-
-
-async def keys_of(book: UserBook, database: Path, environ: Mapping[str, str]) -> Keys:
-    """Return the keys of an open database; a new one gets keys, from the environment or made for it.
+def listening(host: str, port: int) -> list[socket.socket]:
+    """Return sockets that listen on every address of a host: one port, also where 0 asks for any free one.
 
     Raises:
-        ConfigurationError: The keys are lost, or they belong to another database.
+        ConfigurationError: The port is taken, or there is no such address.
     """
-    kept = await book.check_values()
-    path = key_file_of(database)
-    keys = from_environment(environ)
-    if keys is None:
-        keys = await asyncio.to_thread(_file_keys, path, is_new=not kept)
-    kept = await book.keep_check_values(keys.check_values())
-    wrong = [name for name, value in keys.check_values().items() if not hmac.compare_digest(kept[name], value)]
-    if wrong:
-        msg = (
-            f"the {' and the '.join(name.replace('_', ' ') for name in wrong)} are not those of {database}: under them "
-            "every anonymousId would be unknown. Give the keys that this database was made with"
-        )
-        raise ConfigurationError(msg)
-    return keys
+    with ExitStack() as stack:
+        try:
+            sockets: list[socket.socket] = []
+            for family, address in _addresses(host, port):
+                place = (address[0], sockets[0].getsockname()[1] if sockets else port, *address[2:])
+                sockets.append(stack.enter_context(socket.create_server(place, family=family, backlog=BACKLOG)))
+        except OSError as error:
+            reason = (error.strerror or "no such address").partition(" (while")[0]
+            msg = f"can't listen on {host} port {port}: {reason}"
+        else:
+            stack.pop_all()
+            return sockets
+    raise ConfigurationError(msg)
 
 
-def _file_keys(path: Path, *, is_new: bool) -> Keys:
-    keys = from_file(path)
-    if keys is None and is_new:
-        make_file(path)
-        keys = from_file(path)
-    if keys is None:
-        msg = f"the key file {path} of this database is missing: restore it, or every anonymousId is unknown for ever"
-        raise ConfigurationError(msg)
-    return keys
+def _addresses(host: str, port: int) -> list[tuple[int, tuple[Any, ...]]]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    return list(dict.fromkeys((family, address) for family, _, _, _, address in found))
 
 
 class Server:
     """The identity server in this process and event loop. `async with` starts and stops it.
 
     Args:
-        database: The SQLite file. Its keys lie beside it, in a file of mode 0600, unless the environment names them.
+        database: The SQLite file, whose keys lie beside it, in a file of mode 0600, unless the environment names them.
+            Or the address of a PostgreSQL database, `postgresql://…`, whose keys the environment names.
         settings: How it is set up.
         environ: Where keys are looked for first; the environment of the process by default.
         around: Wraps the handler of all requests: for tests that make it fail.
+        sockets: Listening already, in place of the settings' host and port; closed when it stops.
     """
 
     def __init__(
         self,
-        database: str | os.PathLike[str],
+        database: str | os.PathLike[str] | Place,
         settings: Settings | None = None,
         *,
         environ: Mapping[str, str] | None = None,
         around: Callable[[Handler], Handler] = lambda handler: handler,
+        sockets: Sequence[socket.socket] = (),
     ) -> None:
         self.settings: Settings = settings or Settings()
-        self.database: Path = Path(database)
+        self.place: Place = place_of(database)
         self._environ = os.environ if environ is None else environ
         self._around = around
         self._stack: AsyncExitStack | None = None
-        self._port = self.settings.port
+        self._sockets = sockets
+        self._port: int = sockets[0].getsockname()[1] if sockets else self.settings.port
 
     @property
     def host(self) -> str:
@@ -118,10 +110,10 @@ class Server:
         """
         self.settings.check_address()
         async with AsyncExitStack() as stack:
-            book = SQLiteUserBook(self.database, self.settings.database_seconds)
+            book = self.place.book(self.settings)
             await book.open()
             stack.push_async_callback(book.close)
-            keys = await keys_of(book, self.database, self._environ)
+            keys = await keys_of(book, self.place, self._environ)
             await self._check_clients(book, keys)
             desk = self._desk(book, keys)
             await self._listen(self._around(make_app(desk)), stack)
@@ -137,8 +129,10 @@ class Server:
     async def _check_clients(self, book: UserBook, keys: Keys) -> None:
         client_ids = await book.clients()
         self.settings.check_clients(client_ids)
-        if not client_ids:
-            await book.add_first_client(DEV_PARTNER, DEV_CLIENT.client_id, keys.client_digest(DEV_CLIENT.secret))
+        if client_ids:
+            return
+        digest = keys.client_digest(DEV_CLIENT.secret)
+        if await book.add_first_client(DEV_PARTNER, DEV_CLIENT.client_id, digest):
             _log.warning("the database has no client: %r was added, for this machine only", DEV_CLIENT.client_id)
 
     def _desk(self, book: UserBook, keys: Keys) -> Desk:
@@ -147,23 +141,33 @@ class Server:
 
     async def _listen(self, handler: Handler, stack: AsyncExitStack) -> None:
         connections = ConnectionServer(handler, self.settings)
+        sockets = self._sockets or await asyncio.to_thread(listening, self.host, self._port)
+        self._port = sockets[0].getsockname()[1]
+        listeners = [await self._listener(connections, listener) for listener in sockets]
+        stack.push_async_callback(connections.shutdown, self.settings.stop_seconds)
+        stack.callback(connections.pre_shutdown)
+        stack.push_async_callback(_stop_listening, listeners)
+
+    async def _listener(self, connections: ConnectionServer, listener: socket.socket) -> asyncio.Server:
         tls = self.settings.tls
-        try:
-            listener = await asyncio.get_running_loop().create_server(
-                connections,
-                self.host,
-                self._port,
-                ssl=tls,
-                ssl_handshake_timeout=None if tls is None else self.settings.header_seconds,
-                backlog=1024,
-            )
-        except OSError as error:
-            msg = f"can't listen on {self.host} port {self._port}: {error.strerror or 'no such address'}"
-        else:
-            self._port = listener.sockets[0].getsockname()[1]
-            stack.push_async_callback(connections.shutdown, self.settings.stop_seconds)
-            stack.callback(connections.pre_shutdown)
-            stack.push_async_callback(asyncio.sleep, 0)  # requests that came before begin to be handled
-            stack.callback(listener.close)
-            return
-        raise ConfigurationError(msg)
+        return await asyncio.get_running_loop().create_server(
+            connections,
+            sock=listener,
+            ssl=tls,
+            ssl_handshake_timeout=None if tls is None else self.settings.header_seconds,
+            backlog=BACKLOG,
+        )
+
+
+async def _stop_listening(listeners: Sequence[asyncio.Server]) -> None:
+    """Accept no more connections, and let those that were accepted begin.
+
+    In Python 3.11 a listener that is closed amid an acceptance leaves that connection open, and nobody ever reads it.
+    """
+    for listener in listeners:
+        for accepting in listener.sockets:
+            asyncio.get_running_loop().remove_reader(accepting.fileno())
+    for _ in range(3):  # accepted, made, and waiting for a request
+        await asyncio.sleep(0)
+    for listener in listeners:
+        listener.close()

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from ..hearing.results import FREQUENCIES, Audiogram, HearingTestResult
 from ..wire.service import Profile
@@ -13,6 +13,9 @@ Row = tuple[Any, ...]
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
 _EAR = len(FREQUENCIES)
+
+USER_COLUMNS: Final = 4
+"""How many columns of a row are those of the user; the others are those of its latest test."""
 
 
 def new_user_row(candidate: Candidate, partner: str) -> Row:
@@ -28,7 +31,7 @@ def member_of(row: Row, partner: str) -> Member | Refusal:
 
 def profile_of(row: Row) -> Profile:
     """Return a user, in the columns of `schema.USER`."""
-    user_id, _, year_of_birth, sex, *test = row
+    (user_id, _, year_of_birth, sex), test = row[:USER_COLUMNS], row[USER_COLUMNS:]
     latest = None if test[0] is None else test_of(test)
     return Profile(id=user_id.hex(), year_of_birth=year_of_birth, sex=sex, latest_hearing_test=latest)
 

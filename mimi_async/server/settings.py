@@ -35,6 +35,7 @@ class Settings:
         body_seconds: The same for the body.
         keep_alive_seconds: How long a connection may be idle.
         database_seconds: How long to wait for the database before answering by 503.
+        database_connections: To PostgreSQL, at most.
         stop_seconds: How long requests that are under way may take to end when the server stops.
         token_seconds: How long an access token lives.
         unserviceable: Told the User-Agent of a request, whether that version of the SDK is no longer supported; None
@@ -51,6 +52,7 @@ class Settings:
     body_seconds: float = 10.0
     keep_alive_seconds: float = 75.0
     database_seconds: float = 10.0
+    database_connections: int = 10
     stop_seconds: float = 5.0
     token_seconds: float = 900.0
     unserviceable: Callable[[str], bool] | None = None

@@ -64,9 +64,9 @@ class SQLiteUserBook:
         select = "SELECT client_id FROM clients ORDER BY client_id"
         return await self._reads.do(lambda connection: [row[0] for row in connection.execute(select)])
 
-    async def add_first_client(self, partner: str, client_id: str, secret_digest: bytes) -> None:
+    async def add_first_client(self, partner: str, client_id: str, secret_digest: bytes) -> bool:
         insert = "INSERT INTO clients SELECT ?, ?, ? WHERE NOT EXISTS (SELECT * FROM clients)"
-        await self._writes.do(lambda connection: _do(connection, insert, client_id, partner, secret_digest))
+        return await self._writes.do(lambda connection: _do(connection, insert, client_id, partner, secret_digest))
 
     async def add_client(self, partner: str, client_id: str, secret_digest: bytes) -> bool:
         return await self._writes.do(lambda connection: insert_client(connection, partner, client_id, secret_digest))

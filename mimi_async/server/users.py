@@ -153,8 +153,8 @@ class UserBook(Protocol):
     async def clients(self) -> Sequence[str]:
         """Return the ids of all clients."""
 
-    async def add_first_client(self, partner: str, client_id: str, secret_digest: bytes) -> None:
-        """Add a client if there is none."""
+    async def add_first_client(self, partner: str, client_id: str, secret_digest: bytes) -> bool:
+        """Add a client if there is none; tell whether it was added."""
 
     async def add_client(self, partner: str, client_id: str, secret_digest: bytes) -> bool:
         """Add a client, and remove `DEV_CLIENT`. False, with nothing changed, if the id is taken."""
@@ -199,6 +199,11 @@ def uuid7(now: float) -> str:
     return f"{int(now * 1000) << 80 | 0x7 << 76 | noise >> 62 << 64 | 0b10 << 62 | noise & (1 << 62) - 1:032x}"
 
 
+def is_name(text: str) -> bool:
+    """Tell whether a text has the shape that partners and clients are named by."""
+    return _NAME.fullmatch(text) is not None
+
+
 def check_names(partner: str, client_id: str) -> None:
     """Refuse names that could be those of persons, or that are those of `DEV_CLIENT`.
 
@@ -206,7 +211,7 @@ def check_names(partner: str, client_id: str) -> None:
         ConfigurationError: One of them has another shape.
     """
     for name in (partner, client_id):
-        if not _NAME.fullmatch(name) or name == DEV_PARTNER:
+        if not is_name(name) or name == DEV_PARTNER:
             msg = (
                 "a partner and a client are named by 1 to 64 characters of a-z, 0-9, '.', '_', '-', "
                 f"not beginning with a mark, and not {DEV_PARTNER!r}"

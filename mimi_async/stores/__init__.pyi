@@ -1,14 +1,24 @@
-from .base import DamagedIdentity, IdentityStore, State, StoredIdentity
+from .base import Change, DamagedIdentity, IdentityStore, State, StoredIdentity, account_digest
+from .copying import copy_records
+from .keyring import KeyringStore
 from .memory import MemoryStore
+from .postgres import PostgresStore
+from .sealed import SealedStore
 from .sqlite import SQLiteStore
 
 __all__ = [
+    "Change",
     "DamagedIdentity",
     "IdentityStore",
+    "KeyringStore",
     "MemoryStore",
+    "PostgresStore",
     "SQLiteStore",
+    "SealedStore",
     "State",
     "StoredIdentity",
+    "account_digest",
+    "copy_records",
     "open_store",
 ]
 

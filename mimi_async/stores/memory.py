@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import AsyncIterator
 from typing import Self
 
 from ..errors import ConfigurationError
@@ -16,6 +17,7 @@ class MemoryStore(IdentityStore):
 
     def __init__(self) -> None:
         self._records: dict[str, StoredIdentity] = {}
+        self._set_aside: list[tuple[str, StoredIdentity]] = []
         self._entries = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid: int | None = None
@@ -56,6 +58,19 @@ class MemoryStore(IdentityStore):
             return found
         self._records.pop(account, None)
         return None
+
+    async def set_aside(self, account: str, expected: StoredIdentity) -> StoredIdentity | None:
+        self._check_home()
+        found = self._records.get(account)
+        if found is None or found.revision != expected.revision:
+            return found
+        self._set_aside.append((account, self._records.pop(account)))
+        return None
+
+    async def accounts(self) -> AsyncIterator[str]:
+        self._check_home()
+        for account in tuple(self._records):
+            yield account
 
     def _check_home(self) -> None:
         if self._pid is None:

@@ -1,17 +1,18 @@
 """Records in a SQLite file: any number of processes of one machine may share it."""
 
-import hashlib
 import os
 import sqlite3
 import time
 import zlib
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any, Self
 
-from ..errors import InvalidInputError, StoreCorruptError
+from ..errors import StoreCorruptError
 from ..sqlite import Database, Schema
-from .base import REVISION_BYTES, DamagedIdentity, IdentityStore, StoredIdentity
+from .base import DamagedIdentity, IdentityStore, StoredIdentity
+from .rows import read_row
 
 _SCHEMA = Schema(
     purpose="identity store",
@@ -34,6 +35,10 @@ _WRITE = f"INSERT OR REPLACE {_VALUES}"
 _DELETE = "DELETE FROM identities WHERE account = ?"
 _SET_ASIDE = "INSERT INTO set_aside SELECT *, ? FROM identities WHERE account = ?"
 
+_ACCOUNTS = "SELECT account FROM identities WHERE account > ? ORDER BY account LIMIT ?"
+
+_PAGE = 1_000
+
 _Row = tuple[Any, ...]
 
 
@@ -48,8 +53,13 @@ class SQLiteStore(IdentityStore):
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._database = Database(path, _SCHEMA)
 
+    @property
+    def path(self) -> Path:
+        """The file, which is made when the store is entered for the first time."""
+        return self._database.path
+
     def __repr__(self) -> str:
-        return f"SQLiteStore({str(self._database.path)!r})"
+        return f"SQLiteStore({str(self.path)!r})"
 
     async def __aenter__(self) -> Self:
         await self._database.open()
@@ -85,6 +95,31 @@ class SQLiteStore(IdentityStore):
     async def forget(self, account: str, expected: StoredIdentity | DamagedIdentity | None) -> StoredIdentity | None:
         return await self._database.write(lambda connection: _forgotten(connection, account, expected))
 
+    async def set_aside(self, account: str, expected: StoredIdentity) -> StoredIdentity | None:
+        def work(connection: sqlite3.Connection) -> StoredIdentity | None:
+            found = _stored(connection, account)
+            if found is None or found.revision != expected.revision:
+                return found
+            _move_aside(connection, account)
+            return None
+
+        return await self._database.write(work)
+
+    async def accounts(self) -> AsyncIterator[str]:
+        last = ""
+        while page := await self._database.read(partial(_accounts_after, last)):
+            for account in page:
+                yield account
+            last = page[-1]
+
+
+def _accounts_after(last: str, connection: sqlite3.Connection) -> list[str]:
+    accounts = [account for (account,) in connection.execute(_ACCOUNTS, (last, _PAGE))]
+    if not all(isinstance(account, str) for account in accounts):
+        msg = "the name of an account can't be read; the store was kept as it is: restore a backup"
+        raise StoreCorruptError(msg)
+    return accounts
+
 
 def _stored(connection: sqlite3.Connection, account: str) -> StoredIdentity | None:
     row: _Row | None = connection.execute(_SELECT, (account,)).fetchone()
@@ -92,11 +127,10 @@ def _stored(connection: sqlite3.Connection, account: str) -> StoredIdentity | No
         _check_absence(connection, account)
         return None
     *values, digest = row
-    if digest == _digest(account, values):
-        with suppress(InvalidInputError):
-            return StoredIdentity.read(*values)
-    msg = "the record of the account can't be read; it was kept: `start_over()` moves it aside"
-    raise StoreCorruptError(msg, revision=_revision_of_damage(row))
+    found = read_row(row, is_intact=digest == _digest(account, values))
+    if isinstance(found, StoreCorruptError):
+        raise found
+    return found
 
 
 def _check_absence(connection: sqlite3.Connection, account: str) -> None:
@@ -119,12 +153,17 @@ def _forgotten(
     except StoreCorruptError as error:
         if not isinstance(expected, DamagedIdentity) or error.revision != expected.revision:
             raise
-        connection.execute(_SET_ASIDE, (time.time(), account))
+        _move_aside(connection, account)
     else:
         if found is None or isinstance(expected, DamagedIdentity) or found.revision != _revision(expected):
             return found
-    connection.execute(_DELETE, (account,))
+        connection.execute(_DELETE, (account,))
     return None
+
+
+def _move_aside(connection: sqlite3.Connection, account: str) -> None:
+    connection.execute(_SET_ASIDE, (time.time(), account))
+    connection.execute(_DELETE, (account,))
 
 
 def _row(account: str, record: StoredIdentity) -> _Row:
@@ -140,13 +179,6 @@ def _digest(account: str, values: Sequence[object]) -> bytes:
 
 def _checksum(text: str) -> bytes:
     return zlib.crc32(text.encode(errors="replace")).to_bytes(4, "big")
-
-
-def _revision_of_damage(row: _Row) -> bytes:
-    revision = row[3]
-    if isinstance(revision, bytes) and len(revision) == REVISION_BYTES:
-        return revision
-    return hashlib.blake2b(repr(row).encode(errors="replace"), digest_size=REVISION_BYTES).digest()
 
 
 def _revision(record: StoredIdentity | None) -> bytes | None:

@@ -15,8 +15,8 @@ import attrs
 from ..errors import ConfigurationError
 from ..identity import ClientCredentials
 from ..server import Server, Settings
-from ..server.listener import keys_of
-from ..server.sqlite import SQLiteUserBook, count_users, insert_client
+from ..server.places import FilePlace, keys_of
+from ..server.sqlite import count_users, insert_client
 from ..server.users import new_client
 from .faults import (
     Faults,
@@ -50,6 +50,7 @@ class IdentityServer:
     """
 
     credentials: ClientCredentials
+    _place: FilePlace
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings: Settings = settings or Settings(port=0, creation_limit=None)
@@ -67,7 +68,8 @@ class IdentityServer:
     @property
     def database(self) -> Path:
         """The SQLite file."""
-        return self._entered().database
+        self._entered()
+        return self._place.path
 
     @property
     def users(self) -> int:
@@ -83,9 +85,10 @@ class IdentityServer:
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
         self._folder = Path(tempfile.mkdtemp(prefix="mimi-async-"))
-        self._server = Server(self._folder / "users.sqlite3", self.settings, environ={}, around=self._faults.around)
+        self._place = FilePlace(self._folder / "users.sqlite3")
+        self._server = Server(self._place.path, self.settings, environ={}, around=self._faults.around)
         try:
-            await self._prepare(self._server.database)
+            await self._prepare()
             self.credentials = self.new_client()
             await self._server.start()
         except BaseException:
@@ -186,11 +189,11 @@ class IdentityServer:
         desk = self._entered().desk
         desk.settings = attrs.evolve(desk.settings, unserviceable=told)
 
-    async def _prepare(self, database: Path) -> None:
-        book = SQLiteUserBook(database)
+    async def _prepare(self) -> None:
+        book = self._place.book(self.settings)
         await book.open()
         try:
-            self._keys = await keys_of(book, database, {})
+            self._keys = await keys_of(book, self._place, {})
         finally:
             await book.close()
 

@@ -8,6 +8,7 @@ from ..auth.controller import AuthController
 from ..errors import AnonymousUserOnlyError, InvalidInputError
 from ..hearing.results import HearingTestResult
 from ..identity import MimiUser, Sex, checked_sex, checked_year_of_birth
+from .test_flow import TestFlow, TestScreen
 
 
 class Action(StrEnum):
@@ -84,6 +85,15 @@ class ProfileScreen:
         """
         await self._auth.update_user(year_of_birth=year_of_birth, sex=sex)
         return _screen(self._auth)
+
+    async def take_hearing_test(self) -> TestScreen:
+        """Begin a hearing test; the anonymous user is made here if there is none.
+
+        Raises:
+            MimiError: As `AuthController.ensure_user`.
+        """
+        await self._auth.ensure_user()
+        return await TestFlow()(self._auth)
 
     async def keep_hearing_test(self, result: HearingTestResult) -> "ProfileScreen":
         """Keep the result of a hearing test with the user.

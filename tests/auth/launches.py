@@ -109,7 +109,7 @@ class App:
                 return
             restore = {"start": _settled, "auth_for": _auth_for, "present": _presented}[door]
             error = await restore(core)
-            yield Restored(core, core._controller(ACCOUNT), error)
+            yield Restored(core, core._controllers.of(ACCOUNT), error)
 
 
 @attrs.define(eq=False)
@@ -141,7 +141,7 @@ async def _auth_for(core: MimiCore) -> MimiError | None:
         auth = await core.auth_for(ACCOUNT)
     except MimiError as error:
         return error
-    assert auth is core._controller(ACCOUNT)
+    assert auth is core._controllers.of(ACCOUNT)
     return None
 
 

@@ -192,7 +192,7 @@ async def test_an_erasure_that_was_begun_is_finished_before_another_id_is_logged
     async with app.core(account=None) as core:
         with pytest.raises(ServerBusyError):
             await core.auth_for("a-17")
-        auth = core._controller("a-17")
+        auth = core._controllers.of("a-17")
         assert await auth.authenticate(LogInAnonymously(other.anonymous_id)) == other
         assert auth.gate.is_open
     assert app.server.users == 1
@@ -206,7 +206,7 @@ async def test_a_log_in_goes_on_after_a_restore_that_failed(app: App) -> None:
         app.server.fail(SESSIONS, times=3)
         with pytest.raises(ServerBusyError):
             await core.auth_for("a-17")
-        auth = core._controller("a-17")
+        auth = core._controllers.of("a-17")
         assert await auth.authenticate(LogInAnonymously(other.anonymous_id)) == other
         assert auth.gate.is_open
     assert app.news.kinds == [(None, None, ServerBusyError), (other, None, None)]

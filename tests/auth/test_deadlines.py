@@ -79,7 +79,7 @@ async def test_a_turn_is_cut_by_its_deadline_wherever_it_is_and_the_next_call_go
 ) -> None:
     hanging = Hanging(phase)
     async with hanging.core as core:
-        auth = core._controller("a")
+        auth = core._controllers.of("a")
         with pytest.raises(late):
             await auth.ensure_user()
         await settle()
@@ -140,8 +140,8 @@ async def test_a_call_that_waits_for_a_restore_ends_by_its_own_deadline() -> Non
         core._shared.patience = 0.02
         calls: list[Callable[[], Awaitable[object]]] = [
             lambda: core.auth_for("a"),
-            lambda: core._controller("a").ensure_user(),
-            lambda: core._controller("a").start_over(),
+            lambda: core._controllers.of("a").ensure_user(),
+            lambda: core._controllers.of("a").start_over(),
         ]
         for call in calls:
             with pytest.raises(ServerTimeoutError):
@@ -183,7 +183,7 @@ async def test_the_receivers_of_a_cut_turn_run_in_a_task_that_is_not_cancelled()
     async with hanging.core as core:
         core.observe(then(look))
         with pytest.raises(ServerTimeoutError):
-            await core._controller("a").ensure_user()
+            await core._controllers.of("a").ensure_user()
         await settle()
     assert seen == [(ServerTimeoutError, 0)]
 
@@ -215,7 +215,7 @@ async def test_a_send_that_swallows_the_cut_and_answers_late_leaves_a_user_and_a
     core._shared.records = type(core._shared.records)(swallowing(core, server), store, None)
     core._shared.patience = 0.02
     async with core:
-        auth = core._controller("a")
+        auth = core._controllers.of("a")
         with pytest.raises(ServerTimeoutError):
             await auth.restore()
         await settle()

@@ -21,7 +21,7 @@ from mimi_async import (
     ServerUnreachableError,
     wire,
 )
-from mimi_async.identity import CreateKey
+from mimi_async.identity import CreateKey, Secret
 from mimi_async.stores import MemoryStore
 from mimi_async.testing import SentReply
 
@@ -243,3 +243,21 @@ async def test_the_profile_makes_the_user_by_itself_and_keeps_what_the_person_sa
     async with app.core() as core:
         assert core.auth.current_user == screen.user
     assert app.server.users == 1
+
+
+async def test_a_hearing_test_that_is_submitted_again_under_its_key_is_kept_once(app: App) -> None:
+    await app.first_launch()
+    key = Secret("k" * 32)
+    async with app.core() as core:
+        first = await core.auth.submit_hearing_test(a_test(), key=key)
+        assert await core.auth.submit_hearing_test(a_test(minute=1), key=key) == first
+        other = await core.auth.submit_hearing_test(a_test(minute=2), key=Secret("l" * 32))
+        assert [kept async for kept in core.auth.hearing_tests()] == [other, first]
+
+
+async def test_a_key_that_could_be_guessed_is_refused(app: App) -> None:
+    await app.first_launch()
+    async with app.core() as core:
+        with pytest.raises(InvalidInputError):
+            await core.auth.submit_hearing_test(a_test(), key=Secret("1"))
+        assert [kept async for kept in core.auth.hearing_tests()] == []

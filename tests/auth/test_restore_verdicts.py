@@ -9,6 +9,7 @@ import pytest
 from mimi_async import (
     ConfigurationError,
     CredentialsRejectedError,
+    InvalidInputError,
     LogInAnonymously,
     MimiUser,
     ServerBusyError,
@@ -143,9 +144,13 @@ async def damaged(server: IdentityServer, path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("mimi_async.transport.retries.JITTER_BASE", 0.0)
     app = App(server, WatchedStore(SQLiteStore(path)))
     await app.first_launch()
+    damage(path)
+    return app
+
+
+def damage(path: Path) -> None:
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("UPDATE identities SET user_id = replace(user_id, substr(user_id, 1, 4), 'zzzz')")
-    return app
 
 
 def rows(path: Path, table: str = "identities") -> list[tuple[object, ...]]:
@@ -189,6 +194,18 @@ async def test_starting_over_moves_a_corrupt_record_aside_and_only_then_a_user_c
         assert core.auth.current_user == user
 
 
+async def test_starting_over_after_the_record_of_a_user_who_is_here_was_damaged_returns_the_id(
+    server: IdentityServer, path: Path
+) -> None:
+    app = App(server, WatchedStore(SQLiteStore(path)))
+    old = await app.first_launch()
+    async with app.core() as core:
+        damage(path)
+        assert await core.auth.start_over() == old.anonymous_id
+        assert await core.auth.authenticate(LogInAnonymously(old.anonymous_id)) == old
+    assert app.server.users == 1
+
+
 async def test_starting_over_after_an_unknown_id_returns_it_and_only_then_a_user_can_be_made(app: App) -> None:
     old = await app.first_launch()
     app.server.fail(SESSIONS, problem="unknown-anonymous-id", times=None)
@@ -229,7 +246,7 @@ async def test_starting_over_refuses_a_record_that_only_could_not_be_asked_for(a
         with pytest.raises(ServerBusyError):
             await core.auth_for(ACCOUNT)
         with pytest.raises(ConfigurationError):
-            await core._controller(ACCOUNT).start_over()
+            await core.start_over(ACCOUNT)
     assert await app.record() == kept
 
 
@@ -242,3 +259,24 @@ async def test_starting_over_after_an_erasure_that_the_server_does_not_know_retu
         assert await core.auth.start_over() == user.anonymous_id
         assert core.auth.gate.is_open
     assert await app.record() is None
+
+
+async def test_a_service_starts_over_for_an_account_whose_controller_it_can_not_get(app: App) -> None:
+    user = await app.first_launch()
+    app.server.fail(SESSIONS, problem="unknown-anonymous-id", times=None)
+    async with app.core(account=None) as core:
+        with pytest.raises(UnknownAnonymousIdError):
+            await core.auth_for(ACCOUNT)
+        assert await core.start_over(ACCOUNT) == user.anonymous_id
+        assert (await core.auth_for(ACCOUNT)).current_user is None
+        with pytest.raises(InvalidInputError):
+            await core.start_over("")
+    assert await app.record() is None
+
+
+async def test_starting_over_without_an_account_is_for_the_apps_own(app: App) -> None:
+    user = await app.first_launch()
+    app.server.fail(SESSIONS, problem="unknown-anonymous-id", times=None)
+    async with app.core() as core:
+        assert await core.start_over() == user.anonymous_id
+        assert core.auth.current_user is None

@@ -49,7 +49,7 @@ async def test_replay_before_the_restore_waits_for_it_and_for_no_failure_before(
     server, news = FakeServer(), News()
     store = await store_with(server.add_user(), "a") if is_known else None
     async with core_of(server, account=None, **({"store": store} if store else {})) as core:
-        auth = core._controller("a")
+        auth = core._controllers.of("a")
         auth.observe(news, replay=True)
         await settle()
         assert news.told == []

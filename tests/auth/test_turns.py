@@ -205,7 +205,7 @@ async def test_a_failure_that_is_kept_holds_nothing_of_whoever_called() -> None:
 async def test_a_call_after_a_restore_that_failed_makes_one_fresh_try_where_that_may_help() -> None:
     server = FakeServer()
     async with core_of(server, store=await store_with(server.add_user(), "a")) as core:
-        auth = core._controller("a")
+        auth = core._controllers.of("a")
         server.script = [DOWN]
         with pytest.raises(ServerUnreachableError):
             await auth.reload_user()
@@ -217,7 +217,7 @@ async def test_a_call_after_a_restore_that_failed_makes_one_fresh_try_where_that
 async def test_logging_in_with_an_id_needs_no_restore() -> None:
     server = FakeServer()
     async with core_of(server, store=await store_with(an_id(404), "a")) as core:
-        auth = core._controller("a")
+        auth = core._controllers.of("a")
         with pytest.raises(UnknownAnonymousIdError):
             await auth.ensure_user()
         user = await auth.authenticate(LogInAnonymously(server.add_user()))
@@ -227,7 +227,7 @@ async def test_logging_in_with_an_id_needs_no_restore() -> None:
 
 async def test_a_log_in_that_fails_before_any_restore_opens_no_gate() -> None:
     async with core_of(FakeServer(), account=None) as core:
-        auth = core._controller("a")
+        auth = core._controllers.of("a")
         with pytest.raises(UnknownAnonymousIdError):
             await auth.authenticate(LogInAnonymously(an_id(404)))
         assert not auth.gate.is_open

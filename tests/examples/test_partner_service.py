@@ -40,6 +40,17 @@ def test_the_walk_through_keeps_every_promise() -> None:
     assert not WHOLE_ID.search(done.stdout)
 
 
+@pytest.mark.parametrize("module", ["examples.partner_service", "examples.partner_service.web"])
+def test_without_the_command_line_it_ends_by_one_line_that_says_what_to_install(module: str, tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text('raise ModuleNotFoundError("none", name="click")')
+    environ = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-W", "error", "-m", module]
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=100, check=False)
+
+    assert done.returncode == 1
+    assert done.stderr == "it did not start: the command line needs click: pip install 'mimi-async[cli]'\n"
+
+
 @pytest.mark.parametrize("breakage", BREAKAGES)
 def test_the_walk_through_sees_when(breakage: str) -> None:
     done = walk_through("--launch-module", "tests.examples.broken_launch", BREAKAGE=breakage)

@@ -77,17 +77,37 @@ def test_the_ends_of_the_range_are_thresholds() -> None:
     ],
 )
 def test_grades_as_the_world_report_on_hearing_does(mean: float, grade: Grade) -> None:
-    assert hearing_test(mean, 120).grade is grade
+    assert hearing_test(mean, mean).grade is grade
+    assert mean < 20 or hearing_test(mean, 120).grade is hearing_test(120, mean).grade is grade
+
+
+@pytest.mark.parametrize(
+    ("better", "worse", "grade"),
+    [
+        (-10, 34.9, Grade.NORMAL),
+        (19.9, 34.9, Grade.NORMAL),
+        (-10, 35, Grade.UNILATERAL),
+        (19.9, 35, Grade.UNILATERAL),
+        (19.9, 120, Grade.UNILATERAL),
+        (20, 35, Grade.MILD),
+        (20, 120, Grade.MILD),
+    ],
+)
+def test_a_loss_of_one_ear_beside_one_that_hears_normally_is_unilateral(
+    better: float, worse: float, grade: Grade
+) -> None:
+    assert hearing_test(better, worse).grade is hearing_test(worse, better).grade is grade
 
 
 def test_the_better_ear_counts_whichever_it_is() -> None:
     assert hearing_test(15, 70).better_ear_mean == hearing_test(70, 15).better_ear_mean == 15
+    assert hearing_test(15, 70).worse_ear_mean == hearing_test(70, 15).worse_ear_mean == 70
 
 
 def test_the_mean_is_over_the_frequencies_of_speech() -> None:
     ear = {250: 120, 500: 10, 1000: 20, 2000: 30, 4000: 60, 8000: 120}
     result = HearingTestResult(taken_at=NOON, calibrated=True, left=ear, right=dict.fromkeys(FREQUENCIES, 120))
-    assert result.better_ear_mean == 30
+    assert result.better_ear_mean == result.left.mean == 30
     assert result.grade is Grade.MILD
 
 

@@ -1,5 +1,4 @@
 import sys
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -7,6 +6,7 @@ import pytest
 
 from mimi_async.testing import IdentityServer
 
+from ..conftest import FIGURES
 from .journal import Journal
 from .nursery import Job, Nursery
 
@@ -32,26 +32,18 @@ def nursery(session_nursery: Nursery) -> Iterator[Nursery]:
 class Figures:
     """What a proof has shown, in numbers that add up over its tests; printed at the end."""
 
-    def __init__(self, proof: Counter[str]) -> None:
+    def __init__(self, node: pytest.Item, proof: str) -> None:
+        self._node = node
         self._proof = proof
 
     def add(self, **numbers: int) -> None:
-        self._proof.update({name.replace("_", " "): number for name, number in numbers.items()})
-
-
-_PROOFS: dict[str, Counter[str]] = {}
+        figures = {name.replace("_", " "): number for name, number in numbers.items()}
+        self._node.user_properties.append((FIGURES, (self._proof, figures)))
 
 
 @pytest.fixture
 def figures(request: pytest.FixtureRequest) -> Figures:
-    return Figures(_PROOFS.setdefault(request.path.stem.removeprefix("test_"), Counter()))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if _PROOFS:
-        terminalreporter.section("proofs")
-    for proof, numbers in sorted(_PROOFS.items()):
-        terminalreporter.write_line(f"{proof}: {', '.join(f'{number} {name}' for name, number in numbers.items())}")
+    return Figures(request.node, request.path.stem.removeprefix("test_"))
 
 
 JobOf = Callable[..., Job]

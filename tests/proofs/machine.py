@@ -3,7 +3,9 @@
 import asyncio
 import sqlite3
 from collections import defaultdict
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, closing
+from functools import partial
 from pathlib import Path
 
 from mimi_async import (
@@ -20,9 +22,25 @@ from mimi_async.stores import SQLiteStore
 from mimi_async.testing import IdentityServer
 from mimi_async.transport import Transport
 
+from .test_proxy import Truth
+
 ACCOUNTS = ("ada", "bob", "lone")
 LONE = "lone"
 """The account whose host can't be asked: it tells the one product that it uses the id itself, as in the guide."""
+
+USES: list[Callable[[AuthController], Awaitable[object]]] = [
+    lambda auth: auth.update_user(year_of_birth=1980),
+    lambda auth: auth.submit_hearing_test(Truth.test(1)),
+    AuthController.reload_user,
+]
+"""Calls that the server answers only where the user is alive."""
+
+FAULTS: list[Callable[..., None]] = [
+    IdentityServer.drop_reply,
+    IdentityServer.drop_request,
+    *(partial(IdentityServer.fail, status=status) for status in (404, 429, 500)),
+]
+"""What the server can be told to do wrong, for a path."""
 
 
 class Table:
@@ -112,7 +130,7 @@ class Product:
         """No update broke a rule, the gate follows the record, and so does the user."""
         assert self._broken_rules == []
         for account in ACCOUNTS:
-            auth = self.core._idle.get(account)
+            auth = self.core._controllers._idle.get(account)
             if auth is not None and self.state(account) != "damaged":
                 self._check(auth)
 

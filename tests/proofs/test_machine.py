@@ -4,9 +4,8 @@ import asyncio
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -29,8 +28,7 @@ from mimi_async.testing import IdentityServer
 
 from ..conftest import rounds
 from .conftest import Figures
-from .machine import ACCOUNTS, LONE, Product, Table
-from .test_proxy import Truth
+from .machine import ACCOUNTS, FAULTS, LONE, USES, Product, Table
 
 pytestmark = pytest.mark.timeout(rounds(120, 3600))
 
@@ -39,17 +37,6 @@ Who = tuple[int, str]
 WHOS: list[Who] = [(0, "ada"), (1, "ada"), (0, "bob"), (1, "bob"), (0, LONE)]
 WHO = st.sampled_from(WHOS)
 PATHS = st.sampled_from(("/v1/anonymous-users", "/v1/sessions", "/v1/user", "*"))
-USES: list[Callable[[AuthController], Awaitable[object]]] = [
-    lambda auth: auth.update_user(year_of_birth=1980),
-    lambda auth: auth.submit_hearing_test(Truth.test(1)),
-    AuthController.reload_user,
-]
-FAULTS: list[Callable[..., None]] = [
-    IdentityServer.drop_reply,
-    IdentityServer.drop_request,
-    *(partial(IdentityServer.fail, status=status) for status in (404, 429, 500)),
-]
-
 
 SETTINGS = settings(
     max_examples=rounds(25, 500),
@@ -96,22 +83,30 @@ class Walk(RuleBasedStateMachine):
 
     def call(self, who: Who, what: Callable[[AuthController], Awaitable[object]]) -> bool:
         """Make a call, and tell whether it went well; what fails must fail as the library says."""
-        number, account = who
+        error = self.answer(self._called(who, what))
+        assert not isinstance(error, (ConfigurationError, UnserviceableError)), repr(error)
+        return error is None
 
-        async def called() -> MimiError | None:
+    async def _called(self, who: Who, what: Callable[[AuthController], Awaitable[object]]) -> None:
+        number, account = who
+        await what(await self.products[number].core.auth_for(account))
+
+    def answer(self, call: Coroutine[None, None, object]) -> MimiError | None:
+        """Wait for a call, and return how it failed."""
+
+        async def answered() -> MimiError | None:
             try:
-                await what(await self.products[number].core.auth_for(account))
+                await call
             except MimiError as error:
                 return error
             return None
 
-        error = self.runner.run(called())
+        error = self.runner.run(answered())
         self.done[error is None] += 1
         self.bad_calls -= 1
         if not self.bad_calls:
             self.runner.run(self._heal())
-        assert not isinstance(error, (ConfigurationError, UnserviceableError)), repr(error)
-        return error is None
+        return error
 
     @initialize()
     def onboard(self) -> None:
@@ -139,7 +134,7 @@ class Walk(RuleBasedStateMachine):
         """Make a call that the server answers only where the user is alive."""
         number, account = who
         if self.call(who, use):
-            user = self.products[number].core._controller(account).current_user
+            user = self.products[number].core._controllers.of(account).current_user
             if user is not None and user.anonymous_id == self.table.ids.get(account):
                 self.table.uncertain.discard(account)
 
@@ -159,9 +154,15 @@ class Walk(RuleBasedStateMachine):
         """The host's decision, which it takes only where the record is rejected or damaged."""
         number, account = who
         product = self.products[number]
-        if product.state(account) in ("rejected", "damaged"):
-            self.runner.run(product.core._controller(account).start_over())
-            self.is_lone_forgotten |= account == LONE
+        if product.state(account) not in ("rejected", "damaged"):
+            return
+        auth = product.core._controllers.of(account)
+        error = self.answer(auth.start_over())
+        if isinstance(error, ConfigurationError):
+            assert auth.current_user is not None, "only a server that knows the id again refuses to start over"
+        else:
+            assert error is None or error.retryable, repr(error)
+            self.is_lone_forgotten |= error is None and account == LONE
 
     # What goes wrong -------------------------------------------------------------------------------------------------
 
@@ -269,7 +270,7 @@ class Walk(RuleBasedStateMachine):
 
     async def _recovers(self, core: MimiCore, account: str, state: str | None) -> None:
         """Nothing but a reset has taken the user: whoever is asked finds the one that the table knows."""
-        auth, kept = core._controller(account), self.table.ids.get(account)
+        auth, kept = core._controllers.of(account), self.table.ids.get(account)
         if state == "damaged":
             await auth.start_over()
         await auth.restore()

@@ -103,15 +103,17 @@ def impatient(send: Callable[[wire.Request], Coroutine[Any, Any, wire.Reply]]) -
     return send_or_cancel
 
 
-async def _operated(core: MimiCore, truth: Truth, number: int, outcomes: dict[str, int]) -> None:
-    """Operate, in a task that may be cancelled on the way."""
+async def operated(
+    core: MimiCore, truth: Truth, number: int, outcomes: dict[str, int], *, seconds: float = 0.1
+) -> None:
+    """Operate, in a task that may be cancelled on the way, within so many seconds."""
 
     async def operation() -> None:
         await truth.operate(number, await core.auth_for(f"a-{number}"))
 
     task = asyncio.create_task(operation())
     if random.random() < 0.3:
-        await asyncio.wait([task], timeout=random.uniform(0, 0.1))
+        await asyncio.wait([task], timeout=random.uniform(0, seconds))
         task.cancel()
     try:
         await task
@@ -130,7 +132,7 @@ async def test_a_value_is_always_of_the_account_that_asked(server: IdentityServe
 
     async def worker(core: MimiCore) -> None:
         for number in operations:
-            await _operated(core, truth, number, outcomes)
+            await operated(core, truth, number, outcomes)
 
     async with (
         Relay(server.url, weather) as relay,

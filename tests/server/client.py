@@ -9,7 +9,6 @@ import aiohttp
 import attrs
 
 from mimi_async.identity import ClientCredentials
-from mimi_async.testing import IdentityServer
 
 LEVELS = {"250": 10.0, "500": 5.5, "1000": 0.0, "2000": -10.0, "4000": 120.0, "8000": 33.0}
 
@@ -42,7 +41,9 @@ class Answer:
 
 
 class PlainClient:
-    def __init__(self, server: IdentityServer, session: aiohttp.ClientSession) -> None:
+    """A client of a server of the kit, or of any other that has a `url`, for which it needs credentials."""
+
+    def __init__(self, server: Any, session: aiohttp.ClientSession) -> None:
         self.server = server
         self.session = session
 

@@ -5,15 +5,40 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from examples.partner_cluster.postgres import Postgres
 from mimi_async.testing import IdentityServer
 
 from .client import PlainClient
+from .on_postgres import PostgresIdentityServer
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the suites that say so on every book."""
+    if "book" in metafunc.fixturenames:
+        metafunc.parametrize("book", getattr(metafunc.module, "BOOKS", ["sqlite"]), indirect=True)
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[IdentityServer]:
-    async with IdentityServer() as server:
+def book(request: pytest.FixtureRequest) -> str:
+    """The name of the book that the server is to keep its users in."""
+    return str(request.param)
+
+
+@pytest.fixture
+async def server(book: str, request: pytest.FixtureRequest) -> AsyncIterator[IdentityServer]:
+    async with IdentityServer() if book == "sqlite" else request.getfixturevalue("on_postgres") as server:
         yield server
+
+
+@pytest.fixture
+def on_postgres(postgres: Postgres, users_dsn: str) -> PostgresIdentityServer:
+    """A server that keeps its users in PostgreSQL, not yet entered."""
+    return PostgresIdentityServer(postgres, users_dsn)
+
+
+@pytest.fixture(scope="session")
+def users_dsn(postgres: Postgres) -> str:
+    return postgres.make_database()
 
 
 @pytest.fixture

@@ -22,11 +22,13 @@ class Ended:
     err: str
 
 
-async def run(*arguments: str | Path, environ: dict[str, str] | None = None) -> Ended:
+async def run(
+    *arguments: str | Path, environ: dict[str, str] | None = None, command: tuple[str, ...] = COMMAND
+) -> Ended:
     """Run the command line to its end."""
     pipe = asyncio.subprocess.PIPE
     env = ENVIRON | (environ or {})
-    process = await asyncio.create_subprocess_exec(*COMMAND, *map(str, arguments), stdout=pipe, stderr=pipe, env=env)
+    process = await asyncio.create_subprocess_exec(*command, *map(str, arguments), stdout=pipe, stderr=pipe, env=env)
     out, err = await process.communicate()
     assert process.returncode is not None
     return Ended(process.returncode, out.decode(), err.decode())
@@ -48,12 +50,15 @@ class Serving:
 
 
 @asynccontextmanager
-async def serving(database: Path, *options: str, environ: dict[str, str] | None = None) -> AsyncIterator[Serving]:
+async def serving(
+    database: Path | str, *options: str, environ: dict[str, str] | None = None, command: tuple[str, ...] = COMMAND
+) -> AsyncIterator[Serving]:
     """Run `serve` until the context is left, at the latest."""
     pipe = asyncio.subprocess.PIPE
-    arguments = ("serve", "--port", "0", "--database", f"sqlite:///{database}", *options)
-    env = ENVIRON | (environ or {})
-    process = await asyncio.create_subprocess_exec(*COMMAND, *arguments, stdout=pipe, stderr=pipe, env=env)
+    url = database if isinstance(database, str) else f"sqlite:///{database}"
+    arguments = ("serve", "--port", "0", *options)
+    env = ENVIRON | {"MIMI_DATABASE_URL": url} | (environ or {})
+    process = await asyncio.create_subprocess_exec(*command, *arguments, stdout=pipe, stderr=pipe, env=env)
     assert process.stdout is not None
     try:
         line = (await process.stdout.readline()).decode()

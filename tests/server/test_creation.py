@@ -13,6 +13,8 @@ from mimi_async.testing import IdentityServer
 
 from .client import PlainClient, a_key
 
+BOOKS = ["sqlite", "postgresql"]
+
 
 async def test_makes_an_anonymous_user(client: PlainClient) -> None:
     answer = await client.create()
@@ -134,7 +136,18 @@ async def test_an_unknown_client_makes_nothing(client: PlainClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "field", ["", "Basic", "Basic !!!", "Basic YWJj", "Basic /////w==", "Bearer YTpi", "Digest YTpi", "Basic \xff\xfe"]
+    "field",
+    [
+        "",
+        "Basic",
+        "Basic !!!",
+        "Basic YWJj",
+        "Basic AGFjbWU6c2VjcmV0",
+        "Basic /////w==",
+        "Bearer YTpi",
+        "Digest YTpi",
+        "Basic \xff\xfe",
+    ],
 )
 async def test_credentials_that_are_none_are_rejected(client: PlainClient, field: str) -> None:
     answer = await client.ask("POST", "/v1/anonymous-users", {}, key=a_key(), headers={"Authorization": field})

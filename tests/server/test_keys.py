@@ -51,11 +51,11 @@ async def test_a_lost_key_file_is_no_reason_to_make_another(database: Path) -> N
     assert not key_file(database).exists()
 
 
-@pytest.mark.parametrize("name", ["MIMI_ID_KEY", "MIMI_PEPPER"])
-async def test_another_id_key_or_pepper_is_refused(database: Path, name: str) -> None:
+@pytest.mark.parametrize(("name", "words"), [("MIMI_ID_KEY", "id key"), ("MIMI_PEPPER", "pepper")])
+async def test_another_id_key_or_pepper_is_refused(database: Path, name: str, words: str) -> None:
     environ = an_environment()
     await started(database, environ)
-    with pytest.raises(ConfigurationError, match="not those of"):
+    with pytest.raises(ConfigurationError, match=f"was made with another {words}: under the one given"):
         await started(database, environ | {name: secrets.token_hex(32)})
     await started(database, environ)
 
@@ -64,7 +64,7 @@ async def test_the_keys_of_another_database_are_refused(database: Path, tmp_path
     await started(database)
     make_file(tmp_path / "other")
     (tmp_path / "other").replace(key_file(database))
-    with pytest.raises(ConfigurationError, match="the id key and the pepper are not those of"):
+    with pytest.raises(ConfigurationError, match="was made with another id key and another pepper: under"):
         await started(database)
 
 

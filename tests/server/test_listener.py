@@ -1,9 +1,10 @@
 """Where the server listens, and where it refuses to."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import aiohttp
@@ -13,6 +14,7 @@ import pytest
 from mimi_async.errors import ConfigurationError, MimiError
 from mimi_async.identity import ClientSecret
 from mimi_async.server import Server, Settings
+from mimi_async.server.listener import listening
 from mimi_async.server.sqlite import SQLiteUserBook
 from mimi_async.server.users import DEV_CLIENT
 from mimi_async.testing import IdentityServer
@@ -119,6 +121,16 @@ async def test_a_database_without_clients_gets_mimi_dev_and_the_first_client_rem
         assert await clients_of(database) == ["acme-player"]
 
 
+async def test_the_first_client_is_added_once(database: Path) -> None:
+    book = SQLiteUserBook(database)
+    await book.open()
+    try:
+        added = [await book.add_first_client("mimi-dev", DEV_CLIENT.client_id, b"digest") for _ in range(2)]
+    finally:
+        await book.close()
+    assert added == [True, False]
+
+
 async def test_a_client_id_is_given_once(database: Path) -> None:
     await add_client(database)
     book = SQLiteUserBook(database)
@@ -135,6 +147,14 @@ async def test_a_port_that_is_taken_is_a_clear_error(database: Path, server: Ide
         await Server(database, taken, environ={}).start()
     async with Server(database, LOOPBACK, environ={}):
         pass
+
+
+def test_every_address_of_a_host_gets_the_same_free_port() -> None:
+    sockets = listening("localhost", 0)
+    assert len({listener.getsockname()[1] for listener in sockets}) == 1
+    assert {listener.getsockname()[0] for listener in sockets} <= {"127.0.0.1", "::1"}
+    for listener in sockets:
+        listener.close()
 
 
 async def test_a_database_that_is_a_folder_is_a_clear_error(tmp_path: Path) -> None:
@@ -170,6 +190,19 @@ async def test_a_stop_does_not_wait_for_ever(tmp_path: Path) -> None:
             await creation
 
 
+@pytest.mark.parametrize("steps", range(6))
+async def test_a_connection_that_comes_at_the_moment_of_a_stop_is_not_left_open(database: Path, steps: int) -> None:
+    settings = attrs.evolve(LOOPBACK, stop_seconds=60.0)
+    async with Server(database, settings, environ={}) as server:
+        with socket.create_connection((server.host, server.port)) as late:
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            await server.stop()
+            late.setblocking(False)
+            with suppress(ConnectionResetError):
+                assert await asyncio.get_running_loop().sock_recv(late, 1) == b""
+
+
 async def test_a_stop_does_not_wait_for_idle_connections() -> None:
     async with serving(stop_seconds=60.0) as server, connection(server) as (reader, writer), asyncio.timeout(10):
         writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -192,7 +225,7 @@ async def two_more(first: IdentityServer) -> AsyncIterator[list[PlainClient]]:
     """Two more servers on the database of a first one, each with a thread and a connection of its own."""
     one, two = (Server(first.database, LOOPBACK, environ={}) for _ in range(2))
     async with one, two, aiohttp.ClientSession() as session:
-        yield [PlainClient(server, session) for server in (one, two)]  # type: ignore[arg-type] # it asks for the url only
+        yield [PlainClient(server, session) for server in (one, two)]
 
 
 def test_mimi_dev_is_what_the_documents_say() -> None:

@@ -14,12 +14,18 @@ import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase
 
+from examples.partner_cluster.postgres import Postgres
+from mimi_async.identity import ClientCredentials
 from mimi_async.server.handlers import ROUTES
+from mimi_async.server.users import DEV_CLIENT
 from mimi_async.testing import IdentityServer
 from mimi_async.wire import openapi
 from mimi_async.wire.contract import PROBLEMS
 
+from ..conftest import rounds
 from .client import a_key, a_test
+from .on_postgres import an_environment
+from .processes import serving
 
 CASES = {
     "POST /v1/anonymous-users": 260,
@@ -46,11 +52,11 @@ CONFIG = schemathesis.Config.from_dict({"generation": {"with-security-parameters
 class Interview:
     """Asks a server what its document allows, and what it forbids, and checks every reply."""
 
-    def __init__(self, server: IdentityServer) -> None:
+    def __init__(self, url: str, credentials: ClientCredentials) -> None:
         self.session = requests.Session()
-        self.server = server
-        self.basic = aiohttp.encode_basic_auth(server.credentials.client_id, server.credentials.secret.reveal())
-        self.schema = schemathesis.openapi.from_url(server.url + "/openapi.json", config=CONFIG)
+        self.url = url
+        self.basic = aiohttp.encode_basic_auth(credentials.client_id, credentials.secret.reveal())
+        self.schema = schemathesis.openapi.from_url(url + "/openapi.json", config=CONFIG)
         self.token, self.cursor = self._fresh_user()
         self.asked: Counter[str] = Counter()
         self.replies: Counter[int] = Counter()
@@ -80,12 +86,10 @@ class Interview:
     def _fresh_user(self) -> tuple[str, str]:
         """Return a token, and the id of a hearing test."""
         headers = {"Authorization": self.basic, "Idempotency-Key": a_key()}
-        made = self.session.post(self.server.url + "/v1/anonymous-users", json={}, headers=headers).json()
+        made = self.session.post(self.url + "/v1/anonymous-users", json={}, headers=headers).json()
         headers["Content-Type"] = "application/json"
         headers["Authorization"] = f"Bearer {made['access_token']}"
-        test = self.session.post(
-            self.server.url + "/v1/user/hearing-tests", data=json.dumps(a_test()), headers=headers
-        ).json()
+        test = self.session.post(self.url + "/v1/user/hearing-tests", data=json.dumps(a_test()), headers=headers).json()
         return made["access_token"], test["id"]
 
 
@@ -96,7 +100,7 @@ def says_a_whole_float(body: object) -> bool:
 
 @pytest.fixture
 def interview(mimi_server: IdentityServer) -> Iterator[Interview]:
-    interview = Interview(mimi_server)
+    interview = Interview(mimi_server.url, mimi_server.credentials)
     with interview.session:
         yield interview
 
@@ -119,6 +123,23 @@ def examples(strategy: Any, most: int, use: Callable[[Any], None]) -> None:
 
 @pytest.mark.timeout(300)
 def test_2000_cases_conform(interview: Interview) -> None:
+    ask_everything(interview, share=1)
+    print(f"\n{interview.asked.total()} cases: {dict(interview.replies)}")  # noqa: T201 - the proof says its count
+    assert interview.asked.total() >= 2000
+
+
+@pytest.mark.timeout(300)
+async def test_two_processes_on_postgresql_conform_too(postgres: Postgres) -> None:
+    dsn, options = postgres.make_database(), ("--workers", "2", "--log-level", "error")
+    async with serving(dsn, *options, environ=an_environment()) as server:
+        interview = Interview(server.url, DEV_CLIENT)
+        with interview.session:
+            ask_everything(interview, share=rounds(10, 1))
+    assert interview.asked.total() >= rounds(200, 2000)
+
+
+def ask_everything(interview: Interview, share: int) -> None:
+    """Ask each operation so many things, or one in `share` of them."""
     for name, cases in CASES.items():
         operation = interview.operation(name)
         modes = [schemathesis.GenerationMode.POSITIVE]
@@ -126,9 +147,7 @@ def test_2000_cases_conform(interview: Interview) -> None:
             modes.append(schemathesis.GenerationMode.NEGATIVE)
         for mode in modes:
             strategy = operation.as_strategy(generation_mode=mode)
-            examples(strategy, cases // len(modes), functools.partial(interview.ask, name))
-    print(f"\n{interview.asked.total()} cases: {dict(interview.replies)}")  # noqa: T201 - the proof says its count
-    assert interview.asked.total() >= 2000
+            examples(strategy, cases // len(modes) // share, functools.partial(interview.ask, name))
 
 
 DOCUMENT: dict[str, Any] = json.loads(openapi.document())

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import aiohttp
 import pytest
@@ -28,12 +29,8 @@ def database(tmp_path: Path) -> Path:
 
 
 async def create(url: str, credentials: ClientCredentials = DEV_CLIENT, key: str | None = None) -> Answer:
-    class At:
-        pass
-
-    At.url = url  # type: ignore[attr-defined]
     async with aiohttp.ClientSession() as session:
-        return await PlainClient(At, session).create(key, credentials)  # type: ignore[arg-type]
+        return await PlainClient(SimpleNamespace(url=url), session).create(key, credentials)
 
 
 def users_in(database: Path) -> int:
@@ -109,9 +106,10 @@ async def test_the_creation_limit_can_be_set(database: Path) -> None:
         assert [(await create(server.url, credentials)).status for _ in range(2)] == [201, 201]
 
 
-async def test_it_serves_https(database: Path, tls: tuple[Path, Path]) -> None:
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_it_serves_https(database: Path, tls: tuple[Path, Path], workers: str) -> None:
     trusting = ssl.create_default_context(cafile=tls[0])
-    options = ("--tls-cert", str(tls[0]), "--tls-key", str(tls[1]))
+    options = ("--tls-cert", str(tls[0]), "--tls-key", str(tls[1]), "--workers", workers)
     async with (
         serving(database, *options) as server,
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trusting)) as session,
@@ -140,7 +138,16 @@ async def test_older_versions_can_be_refused(database: Path) -> None:
     [
         (["serve", "--host", "0.0.0.0"], 1, "Error: 0.0.0.0 can be reached from other machines"),  # noqa: S104 - it is refused
         (["serve", "--behind-proxy"], 1, "Error: this database has no client but 'mimi-dev'"),
-        (["serve", "--database", "postgres://x:hunter2@y/z"], 2, "a database is sqlite:///relative/path"),
+        (["serve", "--database", "mysql://x:hunter2@y/z"], 2, "a database is sqlite:///relative/path"),
+        (
+            ["serve", "--database", "postgresql://x:hunter2@127.0.0.1:1/z"],
+            1,
+            "Error: the user database in",
+        ),
+        (["serve", "--workers", "0"], 2, "0"),
+        (["serve", "--workers", "2", "--host", "0.0.0.0"], 1, "Error: 0.0.0.0 can be reached from other machines"),  # noqa: S104 - it is refused
+        (["serve", "--workers", "2", "--host", "192.0.2.1"], 1, "Error: 192.0.2.1 can be reached"),
+        (["serve", "--workers", "2", "--behind-proxy"], 1, "Error: this database has no client but 'mimi-dev'"),
         (["serve", "--database", "sqlite:///"], 2, "a database is sqlite:///relative/path"),
         (["serve", "--database", "sqlite:////"], 1, "Error: / is a folder"),
         (["serve", "--port", "65536"], 2, "65536"),

@@ -7,6 +7,7 @@ from mimi_async.testing import IdentityServer
 
 from .client import PlainClient, a_key
 
+BOOKS = ["sqlite", "postgresql"]
 STRANGER = "00000000-0000-4000-8000-000000000000"
 
 

@@ -11,6 +11,7 @@ from mimi_async.testing import IdentityServer
 
 from .client import PlainClient, a_test
 
+BOOKS = ["sqlite", "postgresql"]
 LATEST = time.gmtime().tm_year - 18
 
 

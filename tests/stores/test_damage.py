@@ -3,8 +3,7 @@
 import asyncio
 import sqlite3
 import uuid
-from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import chain
 from pathlib import Path
 
@@ -15,6 +14,8 @@ from mimi_async.identity import AnonymousId
 from mimi_async.stores import DamagedIdentity, SQLiteStore, StoredIdentity
 from mimi_async.testing.store_scenarios import fresh_active, fresh_pending
 from tests.conftest import rounds
+
+from .rows import COLUMNS, behind_the_back_of, cuts, flips
 
 SECRET = "5ec2e70f-0000-4000-8000-5ec2e70f5ec2"
 RECORD = StoredIdentity.active(AnonymousId(SECRET), uuid.uuid4().hex)
@@ -97,28 +98,22 @@ async def test_a_row_copied_from_another_account_is_damage(path: Path) -> None:
             await store.load("b")
 
 
+@pytest.mark.parametrize("column", COLUMNS)
 @pytest.mark.parametrize("record", [RECORD, fresh_pending()], ids=["active", "pending"])
-async def test_every_bit_flip_of_a_row_is_damage(path: Path, record: StoredIdentity) -> None:
-    columns = ("state", "secret", "user_id", "revision")
+async def test_every_cut_and_every_bit_flip_of_a_row_is_damage(path: Path, record: StoredIdentity, column: str) -> None:
     async with SQLiteStore(path) as store:
-        await store.claim("a", record)
-        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-            for column in columns:
-                whole = connection.execute(f"SELECT CAST({column} AS BLOB) FROM identities").fetchone()[0] or b""
-                for flipped in _flips(whole):
-                    as_text = "?" if column == "revision" else "CAST(? AS TEXT)"
-                    connection.execute(f"UPDATE identities SET {column} = {as_text}", (flipped,))
-                    with pytest.raises(StoreCorruptError):
-                        await store.load("a")
-                connection.execute("DELETE FROM identities")
-                await store.claim("a", record)
-
-
-def _flips(whole: bytes) -> Iterator[bytes]:
-    for bit in range(len(whole) * 8):
-        flipped = bytearray(whole)
-        flipped[bit // 8] ^= 1 << bit % 8
-        yield bytes(flipped)
+        await store.claim("account 031", record)
+        with behind_the_back_of(path) as rows:
+            whole = rows.get(column, "account 031")
+            for damaged in chain(flips(whole), cuts(whole) if column != "changed_at" else ()):
+                with suppress(sqlite3.IntegrityError):  # a number of seconds that is none, which SQLite does not keep
+                    rows.set(column, damaged)
+                    for call in (store.load("account 031"), store.claim("account 031", fresh_pending())):
+                        with pytest.raises(StoreCorruptError):
+                            await call
+            if whole:
+                rows.set(column, whole)
+        assert await store.load("account 031") == record
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """A store by its URL."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 import mimi_async.stores
 from mimi_async.errors import ConfigurationError
-from mimi_async.stores import MemoryStore, SQLiteStore, open_store
+from mimi_async.stores import KeyringStore, MemoryStore, PostgresStore, SQLiteStore, open_store
 
 
 async def test_memory_is_a_memory_store() -> None:
@@ -32,6 +33,25 @@ async def test_sqlite_is_a_file_of_the_working_directory(tmp_path: Path, monkeyp
         assert (tmp_path / "ids.sqlite3").exists()
 
 
+def test_postgresql_is_a_database_by_its_whole_address() -> None:
+    store = open_store("postgresql://me:hush@host:5433/ids")
+    assert isinstance(store, PostgresStore)
+    assert repr(store) == "PostgresStore(postgresql://host:5433/ids, schema='mimi_store')"
+
+
+def test_keyring_is_a_service_of_the_operating_system() -> None:
+    store = open_store("keyring://com.example.player")
+    assert isinstance(store, KeyringStore)
+    assert "com.example.player" in repr(store)
+
+
+@pytest.mark.parametrize(("url", "driver"), [("postgresql://host/ids", "asyncpg"), ("keyring://player", "keyring")])
+def test_says_which_extra_is_missing(url: str, driver: str) -> None:
+    code = f"import sys; sys.modules[{driver!r}] = None; from mimi_async.stores import open_store; open_store({url!r})"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert re.search(r"ModuleNotFoundError: .*pip install 'mimi-async\[(postgres|keyring)\]'", ended.stderr)
+
+
 def test_the_environment_names_the_store_where_nobody_else_does(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIMI_STORE_URL", "memory://")
     assert isinstance(open_store(), MemoryStore)
@@ -48,7 +68,18 @@ def test_says_what_to_set_where_nothing_is_named(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(
-    "url", ["redis://secret@host", "sqlite://", "sqlite:///", "sqlite://secret/x", "memory://secret", "secret", ""]
+    "url",
+    [
+        "redis://secret@host",
+        "sqlite://",
+        "sqlite:///",
+        "sqlite://secret/x",
+        "memory://secret",
+        "keyring://",
+        "postgresql://",
+        "secret",
+        "",
+    ],
 )
 def test_names_the_schemes_it_knows_and_not_what_it_was_given(url: str) -> None:
     with pytest.raises(ConfigurationError, match=r"memory://.*sqlite:///|set MIMI_STORE_URL") as caught:

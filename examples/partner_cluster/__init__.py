@@ -1,0 +1,1 @@
+"""A partner's service on many processes, with PostgreSQL beneath: `make demo-cluster`."""

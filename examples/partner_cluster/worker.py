@@ -1,0 +1,83 @@
+"""One of many equal processes of the partner's service: `python -m examples.partner_cluster.worker --port 8090`.
+
+It holds nothing that another one could not: the records are in PostgreSQL, so is the partner's own table. SIGTERM lets
+the visits that are under way end.
+"""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+
+import asyncpg
+from aiohttp import web
+
+from mimi_async import ClientCredentials, MimiCore, MimiError
+from mimi_async.stores import open_store
+
+from .accounts import Accounts
+
+CORE = web.AppKey("core", MimiCore)
+HOST = "127.0.0.1"
+
+
+async def visit(request: web.Request) -> web.Response:
+    """Let a person in: their account has its one Mimi user afterwards, made now or long ago.
+
+    In a real service the account is that of the session; here the demo names it.
+    """
+    try:
+        auth = await request.app[CORE].auth_for(request.match_info["account"])
+        user = await auth.ensure_user()
+    except MimiError as error:
+        if not error.retryable:
+            raise
+        return web.json_response({"error": str(error)}, status=503, headers={"Retry-After": "1"})
+    return web.json_response({"user": user.id})
+
+
+async def serve(port: int) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    async with asyncpg.create_pool(os.environ["PARTNER_DATABASE"], min_size=0, max_size=4) as pool:
+        accounts = Accounts(pool)
+        core = MimiCore(
+            ClientCredentials.from_env(),
+            server=os.environ["MIMI_SERVER"],
+            store=open_store(),  # MIMI_STORE_URL
+            account=None,
+            known_id=accounts.known_id,
+        )
+        core.observe(accounts.remember)
+        async with core:
+            await _serve_app(core, port, stopped)
+
+
+async def _serve_app(core: MimiCore, port: int, stopped: asyncio.Event) -> None:
+    app = web.Application()
+    app[CORE] = core
+    app.router.add_post("/visits/{account}", visit)
+    runner = web.AppRunner(app, shutdown_timeout=10.0)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, HOST, port)
+        await site.start()
+        print(f"serving http://{HOST}:{runner.addresses[0][1]}", flush=True)
+        await stopped.wait()
+    finally:
+        await runner.cleanup()
+
+
+def main() -> None:
+    """Run a worker."""
+    parser = argparse.ArgumentParser(prog="python -m examples.partner_cluster.worker", description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="0: any free one")
+    logging.basicConfig(level=logging.WARNING)
+    asyncio.run(serve(parser.parse_args().port))
+
+
+if __name__ == "__main__":
+    main()

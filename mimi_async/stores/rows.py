@@ -1,0 +1,30 @@
+"""What the stores have in common that keep a record as a row: they tell a whole one from a damaged one."""
+
+import hashlib
+from collections.abc import Sequence
+from contextlib import suppress
+
+from ..errors import InvalidInputError, StoreCorruptError
+from .base import REVISION_BYTES, StoredIdentity
+
+
+def read_row(row: Sequence[object], *, is_intact: bool) -> StoredIdentity | StoreCorruptError:
+    """Return the record that a row holds, or what is to be raised: by a frame that has not seen the row.
+
+    Args:
+        row: state, secret, user_id, revision, changed_at and whatever else there is.
+        is_intact: Whether its digest is right.
+    """
+    if is_intact:
+        with suppress(InvalidInputError):
+            state, secret, user_id, revision, changed_at, *_ = row
+            return StoredIdentity.read(state, secret, user_id, revision, changed_at)
+    msg = "the record of the account can't be read; it was kept: `start_over()` moves it aside"
+    return StoreCorruptError(msg, revision=_revision_of_damage(row))
+
+
+def _revision_of_damage(row: Sequence[object]) -> bytes:
+    revision = row[3]
+    if isinstance(revision, bytes) and len(revision) == REVISION_BYTES:
+        return revision
+    return hashlib.blake2b(repr(tuple(row)).encode(errors="replace"), digest_size=REVISION_BYTES).digest()

@@ -1,0 +1,72 @@
+"""Starting over looks once more: a profile hangs on the id, and the verdict may have been a mistake."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from mimi_async import (
+    ConfigurationError,
+    ErasedAnonymousIdError,
+    LogInAnonymously,
+    MimiCore,
+    MimiUser,
+    ServerBusyError,
+    UnknownAnonymousIdError,
+)
+from mimi_async.stores import MemoryStore
+
+from .launches import App
+
+SESSIONS = "/v1/sessions"
+
+
+@pytest.fixture
+async def old(app: App) -> MimiUser:
+    return await app.first_launch()
+
+
+@pytest.fixture
+async def shut(app: App, old: MimiUser) -> AsyncIterator[MimiCore]:
+    """A core whose restore has met a 404, by a mistake that has been mended since."""
+    app.server.fail(SESSIONS, problem="unknown-anonymous-id", times=1)
+    async with app.core() as core:
+        assert isinstance(core.auth.gate.cause, UnknownAnonymousIdError)
+        app.news.told.clear()
+        yield core
+
+
+async def test_an_id_that_is_known_again_is_not_set_down(app: App, shut: MimiCore, old: MimiUser) -> None:
+    with pytest.raises(ConfigurationError, match=r"knows .* again: nothing was set down, the user is back"):
+        await shut.auth.start_over()
+    assert shut.auth.current_user == old == await shut.auth.ensure_user()
+    assert shut.auth.gate.is_open
+    record = await app.record()
+    assert record is not None
+    assert (record.state, record.anonymous_id) == ("active", old.anonymous_id)
+    assert app.news.kinds == [(old, None, None)]
+    assert app.server.users == 1
+
+
+async def test_nothing_is_set_down_while_the_server_does_not_say(app: App, shut: MimiCore, old: MimiUser) -> None:
+    kept = await app.record()
+    app.server.fail(times=None)
+    with pytest.raises(ServerBusyError):
+        await shut.auth.start_over()
+    assert await app.record() == kept
+    assert not shut.auth.gate.is_open
+    app.server.heal()
+    with pytest.raises(ConfigurationError):
+        await shut.auth.start_over()
+    assert shut.auth.current_user == old
+
+
+async def test_an_id_that_was_erased_meanwhile_is_told_as_such(app: App, shut: MimiCore, old: MimiUser) -> None:
+    async with app.core(store=MemoryStore()) as product:
+        await product.auth.authenticate(LogInAnonymously(old.anonymous_id))
+        await product.auth.reset()
+    app.news.told.clear()
+    assert await shut.auth.start_over() is None
+    assert shut.auth.gate.is_open
+    assert shut.auth.current_user is None
+    assert await app.record() is None
+    assert app.news.kinds == [(None, None, ErasedAnonymousIdError)]

@@ -1,0 +1,1 @@
+"""What holds in a real browser: Debian's Chromium, driven by Playwright."""

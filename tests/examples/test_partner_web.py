@@ -1,0 +1,201 @@
+"""`make web`: the identity server and both products as processes, from the first line to the last."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from .sites import Person
+
+ROOT = Path(__file__).parents[2]
+ADDRESS = re.compile(r"(player|tv) +(http://127\.0\.0\.1:\d+)/\n")
+ANY_PORTS = ("--ports", "0", "0")
+
+
+class Web:
+    """`python -m examples.partner_service.web`, running."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.out = self.err = ""
+
+    async def addresses(self) -> dict[str, str]:
+        """Wait until it has told where the products are."""
+        assert self._process.stdout is not None
+        lines = [(await self._process.stdout.readline()).decode() for _ in range(2)]
+        self.out += "".join(lines)
+        found = [ADDRESS.fullmatch(line) for line in lines]
+        assert all(found), (lines, (await self._process.communicate())[1])
+        return {match[1]: match[2] for match in found if match}
+
+    def signal(self, number: int) -> None:
+        """Send a signal as a terminal does: to the whole process group."""
+        os.killpg(self._process.pid, number)
+
+    async def ended(self) -> int:
+        out, err = await self._process.communicate()
+        self.out += out.decode()
+        self.err += err.decode()
+        assert self._process.returncode is not None
+        return self._process.returncode
+
+    async def first_children(self) -> dict[int, str]:
+        """Wait until it has started a process."""
+        while True:
+            children = await asyncio.to_thread(self.children)
+            if children:
+                return children
+
+    def children(self) -> dict[int, str]:
+        """The processes that it has started, and their command lines."""
+        return {pid: command for pid, parent, command in _processes() if parent == self._process.pid}
+
+
+def _processes() -> list[tuple[int, int, str]]:
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            found.append((int(folder.name), parent, (folder / "cmdline").read_text().replace("\0", " ")))
+        except OSError:  # it has ended meanwhile
+            continue
+    return found
+
+
+@asynccontextmanager
+async def web(*arguments: str) -> AsyncIterator[Web]:
+    command = (sys.executable, "-W", "error", "-m", "examples.partner_service.web", *arguments)
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=pipe, stderr=pipe, process_group=0)
+    try:
+        yield Web(process)
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.communicate()
+
+
+def left_of(children: dict[int, str]) -> set[int]:
+    return {pid for pid, _, command in _processes() if children.get(pid) == command}
+
+
+async def malformed(address: str) -> None:
+    """Send what is no HTTP, with a cookie in it."""
+    host, port = address.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nCookie: player-session=a-secret\x00\r\n\r\n")
+    assert b" 400 " in await reader.readline()
+    writer.close()
+    await writer.wait_closed()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_both_products_answer_until_a_signal_ends_all(number: int, tmp_path: Path, anna: Person) -> None:
+    async with web(*ANY_PORTS, "--data", str(tmp_path / "data")) as running:
+        addresses = await running.addresses()
+        children = running.children()
+        pages = {product: await anna.get(f"{address}/") for product, address in addresses.items()}
+        await malformed(addresses["player"])
+        groups = {os.getpgid(pid) for pid in children}
+        running.signal(number)
+        assert await running.ended() == 0
+
+    assert groups == {*children}, "a Ctrl-C would reach them, too, and not only who ends them in good order"
+    assert {product: page.status for product, page in pages.items()} == {"player": 200, "tv": 200}
+    assert "Acme TV" in pages["tv"].text
+    assert len(children) == 3
+    assert left_of(children) == set()
+    assert ADDRESS.sub("", running.out) == "Ctrl-C ends all, and the data stay.\n"
+    assert running.err == ""
+    secrets = [secret for _, secret in json.loads((tmp_path / "data" / "clients.json").read_text()).values()]
+    assert len(secrets) == 2
+    assert not any(secret in command for secret in secrets for command in children.values())
+
+
+async def test_a_signal_during_the_start_ends_all() -> None:
+    async with web(*ANY_PORTS) as running:
+        children = await running.first_children()
+        running.signal(signal.SIGINT)
+        assert await running.ended() == 0
+
+    assert left_of(children) == set()
+    assert "Traceback" not in running.err
+
+
+async def test_what_is_no_news_is_not_told(anna: Person) -> None:
+    async with web(*ANY_PORTS) as running:
+        player, tv = (await running.addresses()).values()
+        for address in (player, tv):
+            await anna.post(f"{address}/sign-in", {"account": "anna", "password": "a long password"})
+        await anna.onboard(player.rstrip("/"))
+        before = await anna.get(f"{tv}/mimi/")
+        mark = (await anna.get(f"{player}/mimi/reset")).values[0]
+        erased = await anna.post(f"{player}/mimi/reset", {"mark": mark, "sure": "yes"})
+        after = await anna.get(f"{tv}/mimi/")
+        running.signal(signal.SIGINT)
+        assert await running.ended() == 0
+
+    assert "Your hearing profile" in before.text
+    assert erased.fields["Location"] == "/mimi/erased"
+    assert "Make sound fit your hearing" in after.text  # the server has answered by a 410, which is no defect
+    assert running.err == ""
+    assert ADDRESS.sub("", running.out) == "Ctrl-C ends all, and the data are gone then.\n"
+
+
+async def test_the_end_of_one_process_is_told_and_ends_all() -> None:
+    async with web(*ANY_PORTS) as running:
+        await running.addresses()
+        children = running.children()
+        os.kill(next(pid for pid, command in children.items() if "site tv" in command), signal.SIGKILL)
+        assert await running.ended() == 1
+
+    assert "tv has ended, with the status -9" in running.err
+    assert "Traceback" not in running.err
+    assert left_of(children) == set()
+
+
+async def test_the_data_are_kept_where_that_is_asked_for(tmp_path: Path, anna: Person) -> None:
+    password = {"account": "anna", "password": "a long password"}
+    statuses = []
+    for form in (password, {**password, "password": "another password"}, password):
+        async with web(*ANY_PORTS, "--data", str(tmp_path)) as running:
+            address = (await running.addresses())["player"]
+            statuses.append((await anna.post(f"{address}/sign-in", form)).status)
+            running.signal(signal.SIGINT)
+            assert await running.ended() == 0
+
+    assert statuses == [303, 403, 303]
+    assert (tmp_path / "clients.json").stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_port_that_was_asked_for_and_is_taken_ends_all_with_the_reason() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        async with web("--ports", "0", port) as running:
+            assert await running.ended() == 1
+
+    assert running.err.startswith("tv: it did not start: OSError: ")
+    assert "address already in use" in running.err
+    assert "Traceback" not in running.err
+
+
+async def test_a_usual_port_that_is_taken_is_replaced_by_a_free_one(anna: Person) -> None:
+    with socket.socket() as usual:
+        usual.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            usual.bind(("127.0.0.1", 8080))
+            usual.listen()
+        except OSError:
+            pass  # somebody else has it: as good
+        async with web() as running:
+            addresses = await running.addresses()
+            assert not addresses["player"].endswith(":8080")
+            assert (await anna.get(f"{addresses['player']}/")).status == 200

@@ -1,0 +1,138 @@
+"""What is found out of a PostgreSQL database before anything of it is believed: its address, version, rows."""
+
+import asyncio
+import socket
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import pytest
+
+from examples.partner_cluster.postgres import Postgres
+from mimi_async.errors import ConfigurationError, MimiError, StoreUnavailableError
+from mimi_async.postgres import Database
+
+from .test_database import COUNT, INSERT, NUMBERS
+
+UNKNOWN = r"has an option that is not known, or not so: .* such as connect_timeout"
+
+
+@pytest.fixture
+async def dsn(postgres: Postgres) -> str:
+    """The address of a database with one number."""
+    dsn = postgres.make_database()
+    database = Database(dsn, NUMBERS)
+    await database.open(make=True)
+    await database.run(lambda connection: connection.execute(INSERT, 7))
+    await database.close()
+    return dsn
+
+
+@pytest.fixture
+async def pool(dsn: str) -> AsyncIterator[asyncpg.Pool]:
+    async with asyncpg.create_pool(dsn, min_size=0) as pool:
+        yield pool
+
+
+async def count(database: Database) -> int:
+    await database.open()
+    try:
+        numbers: int = await database.run(lambda connection: connection.fetchval(COUNT))
+    finally:
+        await database.close()
+    return numbers
+
+
+@pytest.fixture
+def closed_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+async def test_the_driver_reads_an_address_as_we_do(postgres: Postgres, dsn: str, closed_port: int) -> None:
+    name, user = dsn.rpartition("/")[2], "postgres:h%23%2F%40sh"
+    for address in (
+        f"postgresql://{user}@127.0.0.1:{closed_port},127.0.0.1:{postgres.port}/{name}",
+        f"postgres://{user}@127.0.0.1:{postgres.port}/{name}?target_session_attrs=primary&application_name=me",
+        f"postgresql:///{name}?host=127.0.0.1&port={postgres.port}&user=postgres",
+        f"postgresql://{user}@%31%32%37.0.0.1:{postgres.port}/{name}",
+    ):
+        assert await count(Database(address, NUMBERS)) == 1
+
+
+@pytest.mark.parametrize("is_pool", [False, True], ids=["address", "pool"])
+async def test_who_waits_while_another_is_refused_is_refused_as_well(
+    postgres: Postgres, dsn: str, pool: asyncpg.Pool, is_pool: bool
+) -> None:
+    postgres.tell("UPDATE numbers.version SET version = 2", dsn.rpartition("/")[2])
+    database = Database(pool if is_pool else dsn, NUMBERS)
+    entries = (database.open() for _ in range(3))
+    refused = await asyncio.gather(*entries, return_exceptions=True)
+    assert [type(each) for each in refused] == [ConfigurationError] * 3
+    with pytest.raises(StoreUnavailableError, match="is not open"):
+        await database.run(lambda connection: connection.fetchval(COUNT))
+    postgres.tell("UPDATE numbers.version SET version = 1", dsn.rpartition("/")[2])
+    assert await count(database) == 1
+
+
+async def test_who_waits_while_another_gives_up_checks_for_himself(
+    postgres: Postgres, dsn: str, pool: asyncpg.Pool
+) -> None:
+    postgres.tell("UPDATE numbers.version SET version = 2", dsn.rpartition("/")[2])
+    database = Database(pool, NUMBERS)
+    first, second = (asyncio.create_task(database.open()) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    with pytest.raises(ConfigurationError, match="are of version 2"):
+        await second
+    assert (first.cancelled(), database.entries) == (True, 0)
+
+
+async def test_a_table_whose_rows_are_hidden_is_no_empty_one(postgres: Postgres, dsn: str) -> None:
+    reader = f"r{uuid.uuid4().hex}"
+    postgres.tell(
+        f"CREATE ROLE {reader} LOGIN; GRANT USAGE ON SCHEMA numbers TO {reader};"
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA numbers TO {reader}",
+        dsn.rpartition("/")[2],
+    )
+    database = Database(dsn.replace("postgres@", f"{reader}@"), NUMBERS)
+    assert await count(database) == 1
+    postgres.tell("ALTER TABLE numbers.numbers ENABLE ROW LEVEL SECURITY", dsn.rpartition("/")[2])
+    with pytest.raises(ConfigurationError, match=r"hides rows of the box of numbers from this user: .*BYPASSRLS"):
+        await count(database)
+    postgres.tell(f"ALTER ROLE {reader} BYPASSRLS")
+    assert await count(database) == 1
+
+
+@pytest.mark.parametrize(
+    ("option", "kind", "message"),
+    [
+        ("port={closed_port}", StoreUnavailableError, "is not available: it can't be reached: check that it runs"),
+        ("connect_timeout=5", ConfigurationError, UNKNOWN),
+        ("statement_timeout=soon", ConfigurationError, UNKNOWN),
+        ("data_directory=mine", ConfigurationError, UNKNOWN),
+        ("sslmode=perhaps", ConfigurationError, UNKNOWN),
+        ("target_session_attrs=mine", ConfigurationError, UNKNOWN),
+    ],
+)
+async def test_what_fails_in_the_same_way_again_is_tried_once(
+    postgres: Postgres, closed_port: int, option: str, kind: type[MimiError], message: str
+) -> None:
+    tries = []
+
+    async def connect(*args: Any, **settings: Any) -> asyncpg.Connection:
+        tries.append(args)
+        return await asyncpg.connect(*args, **settings)
+
+    address = f"postgresql:///postgres?user=postgres&host=127.0.0.1&{option.format(closed_port=closed_port)}"
+    address += "" if "port" in option else f"&port={postgres.port}"
+    for source in (asyncpg.create_pool(address, min_size=0, connect=connect), address):
+        if isinstance(source, asyncpg.Pool):
+            await source
+        with pytest.raises(kind, match=message) as caught:
+            await Database(source, NUMBERS).open()
+        assert caught.value.__context__ is None
+    assert len(tries) == 1

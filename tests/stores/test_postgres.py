@@ -1,0 +1,154 @@
+"""The store in PostgreSQL, held to the contract of all stores, by each way to reach a database; and what is its own."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from examples.partner_cluster.postgres import Postgres
+from mimi_async.errors import ConfigurationError, StoreUnavailableError
+from mimi_async.stores import IdentityStore, PostgresStore, open_store
+from mimi_async.testing.store_contract import StoreContract
+from mimi_async.testing.store_scenarios import fresh_active, fresh_pending
+
+from .tables import Tables
+
+
+class TestPostgresStore(StoreContract):
+    @pytest.fixture(autouse=True)
+    def _tables(self, postgres: Postgres) -> None:
+        self.tables = Tables.make(postgres)
+
+    def make_store(self, place: Path) -> IdentityStore:
+        return self.tables.store()
+
+    def damage(self, place: Path, account: str) -> None:
+        self.tables.tell(f"UPDATE {{t}} SET secret = 'gone' WHERE account = '{account}'")
+
+
+class TestPostgresStoreOnAPool(TestPostgresStore):
+    def make_store(self, place: Path) -> IdentityStore:
+        return self.tables.pooled()
+
+
+class TestPostgresStoreOnASerializablePool(TestPostgresStore):
+    isolation = "serializable"
+
+    def make_store(self, place: Path) -> IdentityStore:
+        return self.tables.pooled(server_settings={"default_transaction_isolation": self.isolation})
+
+
+class TestPostgresStoreOnARepeatableReadPool(TestPostgresStoreOnASerializablePool):
+    isolation = "repeatable read"
+
+
+@pytest.fixture
+def tables(postgres: Postgres) -> Tables:
+    return Tables.make(postgres)
+
+
+@pytest.fixture
+async def store(tables: Tables) -> AsyncIterator[PostgresStore]:
+    async with tables.store() as store:
+        yield store
+
+
+async def test_entering_makes_no_tables_and_says_who_does(postgres: Postgres) -> None:
+    store = PostgresStore(postgres.dsn, schema="nowhere")
+    with pytest.raises(ConfigurationError, match=r"identity store are not in this database: `mimi-async store init`"):
+        await store.__aenter__()
+    assert postgres.tell("SELECT count(*) FROM pg_namespace WHERE nspname = 'nowhere'") == "0"
+
+
+async def test_many_may_make_the_tables_at_once_and_again(postgres: Postgres) -> None:
+    stores = [PostgresStore(postgres.dsn, schema="many_made_it") for _ in range(8)]
+    await asyncio.gather(*(store.init() for store in stores))
+    async with stores[0] as store:
+        record = await store.claim("a", fresh_pending())
+        await stores[1].init()
+        assert await store.load("a") == record
+
+
+async def test_refuses_the_tables_of_a_newer_version(tables: Tables) -> None:
+    tables.postgres.tell(f"UPDATE {tables.schema}.version SET version = 2")
+    for enter in (tables.store().__aenter__, tables.store().init):
+        with pytest.raises(ConfigurationError, match="are of version 2, this program knows 1: update"):
+            await enter()
+
+
+async def test_stores_in_two_schemas_of_a_database_know_nothing_of_each_other(
+    store: PostgresStore, postgres: Postgres
+) -> None:
+    await store.claim("a", fresh_active())
+    async with Tables.make(postgres).store() as other:
+        assert await other.load("a") is None
+
+
+async def test_a_url_names_it(tables: Tables) -> None:
+    assert isinstance(open_store(tables.dsn), PostgresStore)
+    assert isinstance(open_store(tables.dsn.replace("postgresql", "postgres", 1)), PostgresStore)
+
+
+async def test_its_repr_shows_where_it_is_and_not_who_logs_in() -> None:
+    store = open_store("postgresql://somebody:hush@10.0.0.7/ids?password=hush")
+    assert repr(store) == "PostgresStore(postgresql://10.0.0.7/ids, schema='mimi_store')"
+    assert not {word for word in ("somebody", "hush") if word in repr(vars(store))}
+
+
+async def test_does_not_answer_before_it_is_entered_and_after_it_is_left(tables: Tables) -> None:
+    store = tables.store()
+    for _ in range(2):
+        with pytest.raises(StoreUnavailableError, match="the identity store in PostgreSQL is not open"):
+            await store.load("a")
+        with pytest.raises(StoreUnavailableError, match="the identity store in PostgreSQL is not open"):
+            await anext(store.changes())
+        async with store:
+            assert await store.load("a") is None
+
+
+async def test_a_given_pool_is_not_closed(tables: Tables) -> None:
+    async with asyncpg.create_pool(tables.dsn, min_size=0) as pool:
+        async with PostgresStore(pool, schema=tables.schema) as store:
+            await store.claim("a", fresh_pending())
+        assert await pool.fetchval(f"SELECT count(*) FROM {tables.schema}.identities") == 1
+
+
+async def test_tells_all_accounts_page_by_page(store: PostgresStore, tables: Tables) -> None:
+    names = sorted(["\U0001f442", "Ä", "a b", *(f"a-{number}" for number in range(2_100))])
+    await asyncio.gather(*(store.claim(name, fresh_pending()) for name in names))
+    tables.tell("UPDATE {t} SET secret = 'gone' WHERE account = 'a-7'")
+    assert [account async for account in store.accounts()] == names
+
+
+async def test_no_secret_is_logged_in_debug_mode(tables: Tables, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    loop = asyncio.get_running_loop()
+    loop.set_debug(True)
+    loop.slow_callback_duration = 0.0
+    record, new = fresh_active(), fresh_active()
+    async with tables.store() as store:
+        await store.claim("a", record)
+        task = asyncio.create_task(store.load("a"))
+        await task
+        await store.replace("a", record, new)
+        await store.forget("a", new)
+    assert "Executing" in caplog.text
+    assert record.secret.reveal() not in caplog.text
+    assert new.secret.reveal() not in caplog.text
+
+
+async def test_the_frames_that_an_error_goes_through_hold_no_secret(store: PostgresStore, tables: Tables) -> None:
+    first, second = fresh_active(), fresh_active()
+    await store.claim("a", first)
+    tables.tell("ALTER TABLE {t} RENAME TO elsewhere")
+    calls = (store.claim("a", second), store.replace("a", first, second), store.forget("a", first))
+    for call in calls:
+        with pytest.raises(StoreUnavailableError, match="its tables are gone") as caught:
+            await call
+        assert caught.value.__cause__ is None
+        assert caught.value.__context__ is None
+        shown = [repr(entry.frame.f_locals) for entry in caught.traceback[1:]]
+        assert not any(record.secret.reveal() in text for text in shown for record in (first, second))

@@ -1,0 +1,113 @@
+"""A replica of PostgreSQL, which may lag behind: what it does not hold is never taken for "no record"."""
+
+from collections.abc import AsyncIterator, Iterator
+from unittest.mock import AsyncMock
+
+import asyncpg
+import pytest
+
+from examples.partner_cluster.postgres import Postgres
+from mimi_async.errors import StoreUnavailableError
+from mimi_async.postgres import database, whole
+from mimi_async.server import postgres_schema as sql
+from mimi_async.stores import PostgresStore
+from mimi_async.testing.store_scenarios import fresh_active
+from tests.postgres.standby import Standby, demote
+
+from .tables import Tables
+
+ONLY_READS = "is not available: it only reads: after a failover its address must lead to the new primary"
+
+
+@pytest.fixture(scope="module")
+def primary() -> Iterator[Postgres]:
+    with Postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def tables(primary: Postgres) -> Tables:
+    return Tables.make(primary)
+
+
+@pytest.fixture(scope="module")
+def standby(primary: Postgres, tables: Tables) -> Iterator[Postgres]:
+    with Standby(primary) as server:
+        yield server
+
+
+@pytest.fixture(params=["address", "pool"])
+async def replica(request: pytest.FixtureRequest, tables: Tables, standby: Postgres) -> AsyncIterator[PostgresStore]:
+    """A store whose host lets it reach a replica."""
+    if request.param == "address":
+        yield PostgresStore(f"{standby.dsn}?target_session_attrs=any", schema=tables.schema)
+    else:
+        async with asyncpg.create_pool(standby.dsn, min_size=0) as pool:
+            yield PostgresStore(pool, schema=tables.schema)
+
+
+async def test_a_replica_is_not_opened(replica: PostgresStore) -> None:
+    for open_it in (replica.__aenter__, replica.init):
+        with pytest.raises(StoreUnavailableError, match=ONLY_READS):
+            await open_it()
+
+
+async def test_a_replica_behind_what_does_not_tell_of_it_is_not_opened(
+    replica: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_check_writable", lambda _: None)  # as a pooler may
+    with pytest.raises(StoreUnavailableError, match=ONLY_READS):
+        await replica.__aenter__()
+
+
+async def test_a_read_that_a_pooler_leads_to_a_replica_tells_nothing(
+    replica: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_check_writable", lambda _: None)
+    monkeypatch.setattr(database.Database, "_check", AsyncMock())  # it was opened while the pooler led to the primary
+    async with replica as store:
+        for read in (store.load("nobody"), anext(aiter(store.accounts()))):
+            with pytest.raises(StoreUnavailableError, match="it is a replica, or row security hides rows"):
+                await read
+
+
+def test_each_read_of_the_identity_server_asks_the_same() -> None:
+    statements = (sql.BY_CREATION, sql.BY_ID, sql.USER, sql.EXPORT, sql.PAGE, sql.IS_CLIENT)
+    whole_of = whole("mimi_server.clients", "mimi_server.users", "mimi_server.hearing_tests")
+    assert all(f"WHERE {whole_of} AND " in statement for statement in statements)
+
+
+async def test_an_address_leads_to_no_replica_unless_it_says_so(tables: Tables, standby: Postgres) -> None:
+    with pytest.raises(StoreUnavailableError, match="no server at its address can be written to"):
+        await PostgresStore(standby.dsn, schema=tables.schema).__aenter__()
+
+
+async def test_the_replica_that_answers_when_its_primary_is_gone_is_asked_nothing(
+    tables: Tables, primary: Postgres, standby: Postgres
+) -> None:
+    hosts = f"127.0.0.1:{primary.port},127.0.0.1:{standby.port}"
+    dsn = f"postgresql://postgres@{hosts}/postgres?target_session_attrs=any"
+    async with PostgresStore(dsn, schema=tables.schema) as store:
+        record = await store.claim("a", fresh_active())
+        primary.stop()
+        try:
+            for ask in (store.load("a"), store.claim("a", fresh_active()), anext(aiter(store.accounts()))):
+                with pytest.raises(StoreUnavailableError, match=ONLY_READS):
+                    await ask
+        finally:
+            primary.start()
+        assert await store.load("a") == record
+
+
+async def test_a_primary_that_became_a_replica_is_asked_nothing_until_it_is_promoted(
+    tables: Tables, primary: Postgres
+) -> None:
+    async with tables.pooled() as store:
+        record = await store.claim("b", fresh_active())
+        demote(primary)
+        try:
+            with pytest.raises(StoreUnavailableError, match=ONLY_READS):
+                await store.load("b")
+        finally:
+            primary.tell("SELECT pg_promote()")
+        assert await store.load("b") == record

@@ -1,0 +1,70 @@
+"""The address of a PostgreSQL database: what is taken for one, and what is shown of it."""
+
+import re
+import traceback
+
+import pytest
+
+from mimi_async.dsn import checked_dsn, shown_dsn
+from mimi_async.errors import ConfigurationError
+
+BROKEN = {
+    "# in the password": "postgresql://mimi:hush#hush@db.example/ids",
+    "/ in the password": "postgresql://mimi:hush/hush@db.example/ids",
+    "? in the password": "postgresql://mimi:hush?hush@db.example/ids",
+    "@ in the password": "postgresql://mimi:hush@hush@db.example/ids",
+    "[ in the password": "postgresql://mimi:hush[hush@db.example/ids",
+    "a blank in the password": "postgresql://mimi:hush hush@db.example/ids",
+    "# after digits": "postgresql://mimi:1#hush@db.example/ids",
+    "/ after digits": "postgresql://mimi:1/hush@db.example",
+    "? after digits": "postgresql://mimi:1?hush@db.example/ids",
+    "a port of letters": "postgresql://mimi:hush@db.example:abc/ids",
+    "a port too high": "postgresql://mimi:hush@db.example:99999/ids",
+    "a second port too high": "postgresql://mimi:hush@one:1,two:99999/ids",
+    "a bracket not closed": "postgresql://mimi:hush@[::1/ids",
+    "a label of 70": f"postgresql://mimi:hush@{'a' * 70}.example/ids",
+    "an empty label": "postgresql://mimi:hush@db..example/ids",
+    "no second host": "postgresql://mimi:hush@db.example,/ids",
+    "a line feed": "postgresql://mimi:hush@db.example/ids\n",
+    "no address": "mimi:hush@db.example",
+    "another scheme": "mysql://mimi:hush@db.example/ids",
+}
+"""What is wrong → an address whose password is "hush", more or less."""
+
+NUL = ("postgresql://mimi:hush\0@db/ids", "postgresql://mimi:hush@db\0/ids", "postgresql://mimi:hush@db/ids\0")
+
+SHOWN = {
+    "postgresql://db.example": "postgresql://db.example",
+    "postgres://mimi:hush@db.example:5432/ids": "postgresql://db.example:5432/ids",
+    "postgresql://mimi:hu%23%2Fsh%40@db.example/ids": "postgresql://db.example/ids",
+    "postgresql://mimi:hush@one:5432,two,three.example:1/ids": "postgresql://one:5432,two,three.example:1/ids",
+    "postgresql://mimi:hush@[::1]:5432,[fe80::1%25eth0]/ids": "postgresql://[::1]:5432,[fe80::1%25eth0]/ids",
+    "postgresql://mimi:hush@db/ids?target_session_attrs=any&sslmode=require": "postgresql://db/ids",
+    "postgresql:///ids": "postgresql:///ids",
+    "postgresql:///ids?host=/run/postgresql&user=mimi&password=hush": "postgresql:///ids",
+    "postgresql://mimi:hush@%2Frun%2Fpostgresql/ids": "postgresql://%2Frun%2Fpostgresql/ids",
+    f"postgresql://mimi:hush@%2Frun%2F{'a' * 70}/ids": f"postgresql://%2Frun%2F{'a' * 70}/ids",
+    "postgresql://mimi:hush@db.example/ids:99999": "postgresql://db.example/ids:99999",
+}
+
+
+@pytest.mark.parametrize("address", [*BROKEN.values(), *NUL], ids=[*BROKEN, "NUL 1", "NUL 2", "NUL 3"])
+def test_refuses_what_is_broken_and_quotes_nothing_of_it(address: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape("named by postgresql://user:password@host")) as caught:
+        checked_dsn(address)
+    error = caught.value
+    assert error.__context__ is None
+    assert "hush" not in "".join((*traceback.format_exception(error), repr(error), *map(repr, error.args)))
+    assert not [word for word in ("mimi:", "hush", "example") if word in shown_dsn(address)]
+
+
+@pytest.mark.parametrize("text", [None, 7, b"postgresql://db/ids", ""])
+def test_refuses_what_is_no_text(text: object) -> None:
+    with pytest.raises(ConfigurationError, match="or given as an asyncpg pool"):
+        checked_dsn(text)
+
+
+@pytest.mark.parametrize("address", SHOWN)
+def test_takes_what_is_whole_as_it_is_and_shows_neither_who_logs_in_nor_an_option(address: str) -> None:
+    assert checked_dsn(address) == address
+    assert shown_dsn(address) == SHOWN[address]
