@@ -121,7 +121,7 @@ FAILURES = {
     "reset": Failure(ServerUnreachableError, lambda server: server.drop_request(SESSIONS, times=None), 3),
     "reply lost": Failure(ServerUnreachableError, lambda server: server.drop_reply(SESSIONS, times=None), 3),
     "no such name": Failure(ServerUnreachableError, settings=_nowhere, requests=0),
-    "timeout": Failure(ServerTimeoutError, lambda server: server.delay(SESSIONS, 0.2), 3),
+    "timeout": Failure(ServerTimeoutError, lambda server: server.delay(SESSIONS, 2), 3),
     "no TLS": Failure(
         InsecureServerError, settings=lambda server: {"server": server.url.replace("http:", "https:")}, requests=0
     ),
@@ -167,7 +167,7 @@ FAILURES = {
 @pytest.fixture
 def failure(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Failure:
     if request.param == "timeout":
-        monkeypatch.setattr("mimi_async.transport.patience.ATTEMPT_SECONDS", 0.05)
+        monkeypatch.setattr("mimi_async.transport.patience.ATTEMPT_SECONDS", 0.5)
     return FAILURES[str(request.param)]
 
 

@@ -13,11 +13,14 @@ from typing import Any, NoReturn, Protocol
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from .complaints import Complaints
 from .harness import Site, serve
 from .listener import SPY, Listener
+
+PATIENCE = 30_000
+"""How long a page may take over anything, in milliseconds: the machine may be busy with all the other tests."""
 
 FLAGS = (
     "--no-sandbox",  # a container's root has no other way
@@ -54,6 +57,7 @@ def without_chromium() -> NoReturn:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     executable = shutil.which("chromium") or without_chromium()
+    expect.set_options(timeout=PATIENCE)
     async with async_playwright() as playwright:
         started = await playwright.chromium.launch(executable_path=executable, args=FLAGS)
         yield started
@@ -73,7 +77,7 @@ async def opening(browser: Browser, complaints: Complaints) -> AsyncIterator[New
 
         async def open_page(**context_options: Any) -> Page:
             context = await contexts.enter_async_context(await browser.new_context(**context_options))
-            context.set_default_timeout(4000)
+            context.set_default_timeout(PATIENCE)
             complaints.listen_to(context)
             return await context.new_page()
 

@@ -112,7 +112,7 @@ async def hearing_test_unheard(scene: Scene) -> None:
     await scene.click("[data-do=stop]")
     await scene.page.evaluate("(state) => { sessionStorage['mimi-hearing-test'] = state; }", last["state"])
     await scene.click("[data-step=paused] [data-do=resume]")
-    await scene.page.locator("[data-step=trouble]").wait_for(timeout=20_000)
+    await scene.page.locator("[data-step=trouble]").wait_for()
 
 
 async def profile_estimated(scene: Scene) -> None:

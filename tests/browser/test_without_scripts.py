@@ -81,9 +81,7 @@ async def test_a_closed_page_opens_by_itself(scene: Scene, complaints: Complaint
     await scene.open()
     await titled(scene.page, "Your hearing profile can’t be reached just now")
     scene.server.heal()
-    await expect(scene.page.get_by_role("heading", level=1, name="Your hearing profile", exact=True)).to_be_visible(
-        timeout=15_000
-    )
+    await expect(scene.page.get_by_role("heading", level=1, name="Your hearing profile", exact=True)).to_be_visible()
 
 
 async def test_the_hearing_test_offers_the_year_of_birth_without_scripts(
