@@ -15,7 +15,7 @@ import threading
 from pathlib import Path
 
 from mimi_async.stores import DamagedIdentity, IdentityStore, StoredIdentity
-from mimi_async.stores.keyring.entries import read_text
+from mimi_async.stores.keyring.texts import read_text
 
 from .keyrings import keyring_at, store_at
 
@@ -23,7 +23,9 @@ STEPS = ("open", "os.rename", "os.remove", "sqlite3.connect")
 
 
 def record_in(file: Path) -> StoredIdentity:
-    return read_text("a", file.read_text())
+    record = read_text("a", file.read_text())
+    assert isinstance(record, StoredIdentity)
+    return record
 
 
 async def do(verb: str, store: IdentityStore, place: Path) -> object:

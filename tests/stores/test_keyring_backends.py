@@ -16,7 +16,7 @@ from mimi_async.errors import StoreUnavailableError
 from mimi_async.stores import KeyringStore
 from mimi_async.testing.store_scenarios import fresh_active, fresh_pending
 
-from .keyrings import FileKeyring, Verb, failing_with, keyring_at, marker_at, store_at
+from .keyrings import FileKeyring, Verb, failing_with, keyring_at, marker_at, nothing, store_at
 
 SECRET = "5ec2e70f-0000-4000-8000-5ec2e70f5ec2"
 OTHER_STORE = r"enable one for this session .* use another store, such as SQLiteStore"
@@ -114,21 +114,21 @@ FAILURES: dict[str, tuple[BaseException, str]] = {
 
 
 @pytest.mark.parametrize(("failure", "words"), FAILURES.values(), ids=FAILURES.keys())
-@pytest.mark.parametrize("verb", ["get", "set", "delete"])
+@pytest.mark.parametrize("call", ["load", "replace", "forget"])
 async def test_a_failure_is_told_with_its_remedy_and_without_its_text(
-    tmp_path: Path, failure: BaseException, words: str, verb: Verb
+    tmp_path: Path, failure: BaseException, words: str, call: str
 ) -> None:
     backend = keyring_at(tmp_path)
     async with store_at(tmp_path, backend) as store:
         record = await store.claim("a", fresh_active())
-        backend.before = lambda each: failing_with(failure)() if each == verb else None
-        calls: dict[Verb, Callable[[], Awaitable[object]]] = {
-            "get": lambda: store.load("a"),
-            "set": lambda: store.replace("a", record, fresh_active()),
-            "delete": lambda: store.forget("a", record),
+        backend.before = lambda verb: failing_with(failure)() if verb == ("get" if call == "load" else "set") else None
+        calls: dict[str, Callable[[], Awaitable[object]]] = {
+            "load": lambda: store.load("a"),
+            "replace": lambda: store.replace("a", record, fresh_active()),
+            "forget": lambda: store.forget("a", record),
         }
         with pytest.raises(StoreUnavailableError, match=words) as caught:
-            await calls[verb]()
+            await calls[call]()
         assert caught.value.retryable
         assert caught.value.__cause__ is caught.value.__context__ is None
         assert SECRET not in f"{caught.value!r} {caught.value.__dict__}"
@@ -167,11 +167,22 @@ async def test_a_keyring_that_changes_what_it_is_given_is_told(tmp_path: Path, m
             await store.claim("a", fresh_pending())
 
 
-async def test_a_keyring_that_deletes_nothing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FileKeyring, "delete_password", lambda *_: None)
-    async with store_at(tmp_path) as store:
+@pytest.mark.parametrize("failure", [nothing, *(failing_with(failure) for failure, _ in FAILURES.values())])
+async def test_a_keyring_that_deletes_nothing_keeps_a_tombstone_without_a_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Callable[..., Any]
+) -> None:
+    backend = keyring_at(tmp_path)
+    async with store_at(tmp_path, backend) as store:
         record = await store.claim("a", fresh_active())
-        with pytest.raises(StoreUnavailableError, match="still holds the record that it said it had deleted"):
-            await store.forget("a", record)
-        assert await store.load("a") == record
-        assert marker_at(tmp_path).exists()
+        with monkeypatch.context() as patched:
+            patched.setattr(backend, "delete_password", failure)
+            assert await store.forget("a", record) is None
+            assert await store.load("a") is None
+            assert [account async for account in store.accounts()] == []
+            (tombstone,) = backend.entries().values()
+            assert record.secret.reveal().encode() not in tombstone
+            again = await store.claim("a", fresh_active())
+            assert await store.forget("a", again) is None
+        assert await store.load("a") is None
+        assert backend.entries() == {}
+        assert not marker_at(tmp_path).exists()

@@ -1,5 +1,6 @@
 """What a failing disk makes of an entry is damage: never another id, and never nothing."""
 
+import itertools
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,7 +99,13 @@ async def test_an_entry_copied_from_another_account_is_damage(tmp_path: Path) ->
             await store.load("b")
 
 
-async def test_damage_that_heals_before_it_is_deleted_is_a_record_again(tmp_path: Path) -> None:
+def fail_at_the_tombstone(backend: FileKeyring) -> None:
+    """Take the copy of the damage, and nothing else."""
+    sets = itertools.count(1)
+    backend.before = lambda verb: failing_with(LookupError())() if verb == "set" and next(sets) == 2 else None
+
+
+async def test_damage_that_heals_before_it_is_forgotten_is_a_record_again(tmp_path: Path) -> None:
     backend = keyring_at(tmp_path)
     async with store_at(tmp_path, backend) as store:
         await store.claim("a", ACTIVE)
@@ -107,9 +114,31 @@ async def test_damage_that_heals_before_it_is_deleted_is_a_record_again(tmp_path
         with pytest.raises(StoreCorruptError) as caught:
             await store.load("a")
         assert caught.value.revision is not None
-        backend.before = lambda verb: failing_with(LookupError())() if verb == "delete" else None
+        fail_at_the_tombstone(backend)
         with pytest.raises(StoreUnavailableError):
             await store.forget("a", DamagedIdentity(caught.value.revision))
         backend.spoil("a", whole)
         assert await store.load("a") == ACTIVE
         assert marker_at(tmp_path).exists()
+
+
+@pytest.mark.parametrize("text", [b"gone", b""])
+async def test_damage_that_is_being_forgotten_is_never_nothing(tmp_path: Path, text: bytes) -> None:
+    backend = keyring_at(tmp_path)
+    async with store_at(tmp_path, backend) as store:
+        await store.claim("a", ACTIVE)
+        backend.spoil("a", text)
+        with pytest.raises(StoreCorruptError) as caught:
+            await store.load("a")
+        assert caught.value.revision is not None
+        fail_at_the_tombstone(backend)
+        with pytest.raises(StoreUnavailableError):
+            await store.forget("a", DamagedIdentity(caught.value.revision))
+        backend.is_lying = True
+        with pytest.raises(StoreUnavailableError, match="says that there is no record"):
+            await store.load("a")
+        backend.is_lying = False
+        with pytest.raises(StoreCorruptError):
+            await store.load("a")
+        assert await store.forget("a", DamagedIdentity(caught.value.revision)) is None
+        assert await store.load("a") is None

@@ -97,22 +97,48 @@ async def test_another_record_than_was_written_last_is_not_believed(tmp_path: Pa
         assert await store.load("a") == old
 
 
-@pytest.mark.parametrize("error", [keyring.errors.KeyringLocked(), keyring.errors.PasswordDeleteError("denied"), None])
-async def test_a_keyring_that_did_not_delete_a_record_is_not_believed_that_there_is_none(
+@pytest.mark.parametrize("error", [keyring.errors.KeyringLocked(), keyring.errors.PasswordSetError("denied"), None])
+async def test_a_keyring_that_did_not_forget_a_record_is_not_believed_that_there_is_none(
     tmp_path: Path, error: Exception | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backend = keyring_at(tmp_path)
     async with store_at(tmp_path, backend) as store:
         record = await store.claim("a", fresh_active())
         with monkeypatch.context() as patched:
-            patched.setattr(backend, "delete_password", nothing if error is None else failing_with(error))
+            patched.setattr(backend, "set_password", nothing if error is None else failing_with(error))
             with pytest.raises(StoreUnavailableError):
                 await store.forget("a", record)
         backend.is_lying = True
+        assert [account async for account in store.accounts()] == ["a"]
         await refused(store, record)
         backend.is_lying = False
         assert await store.load("a") == record
         assert await store.forget("a", record) is None
+        assert await store.load("a") is None
+        assert [account async for account in store.accounts()] == []
+
+
+async def test_a_tombstone_counts_only_where_it_was_set_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = keyring_at(tmp_path)
+    async with store_at(tmp_path, backend) as store:
+        monkeypatch.setattr(backend, "delete_password", nothing)
+        await store.forget("a", await store.claim("a", fresh_active()))
+        (old,) = backend.entries().values()
+        record = await store.claim("a", fresh_active())
+        (whole,) = backend.entries().values()
+        backend.spoil("a", old)
+        await refused(store, record, "holds another record of the account than was written last")
+        backend.spoil("a", whole)
+        backend.after = lambda verb: backend.spoil("a", old) if verb == "set" else None
+        with pytest.raises(StoreUnavailableError, match="did not keep"):
+            await store.forget("a", record)
+        await refused(store, record, "holds another record of the account than was written last")
+        marker_at(tmp_path).write_text("damage")
+        await refused(store, record, "holds another record of the account than was written last")
+        backend.spoil("a", whole)
+        assert await store.load("a") == record
+        marker_at(tmp_path).unlink()
+        backend.spoil("a", old)
         assert await store.load("a") is None
 
 
@@ -132,7 +158,8 @@ async def test_a_marker_is_on_the_disk_before_the_keyring_is_told_and_before_the
         assert steps == ["get", "marker", "folder", "set", "get", "marker", "folder"]
         steps.clear()
         await store.forget("a", record)
-        assert steps == ["get", "marker", "folder", "delete", "get", "folder"]
+        tombstone = ["marker", "folder", "set", "get", "marker", "folder"]
+        assert steps == ["get", *tombstone, "delete", "get", "folder"]
 
 
 async def test_a_marker_takes_the_place_of_another_as_a_whole(tmp_path: Path) -> None:

@@ -5,23 +5,25 @@ between any two steps leaves may be taken for what it looks like:
 
     first write   marker "writing" → set → read back → "written"    nobody was told of it: there or not, both are true
     overwrite     the same, the marker names both revisions         the old or the new record is there; neither is a lie
-    forget        marker "forgetting" → delete → look → no marker   it was to go: there or not, both are true; where
-                                                                    the keyring refuses, it is "written" again
+    forget        marker "forgetting" → set a tombstone → read      the record or the tombstone is there, and "not
+                  back → "forgotten" → delete → no marker           found" is a lie until the tombstone was read back
     move aside    copy it to another name → forget                  once more makes the same copy
+
+A tombstone is what the keyring says of a record that is gone. "Not found" would say the same, and a keyring says it
+of records that it has, too.
 """
 
-import hashlib
-import json
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
 
 from keyring.backend import KeyringBackend
 
-from ...errors import InvalidInputError, StoreCorruptError, StoreUnavailableError
-from ..base import REVISION_BYTES, DamagedIdentity, StoredIdentity
+from ...errors import StoreCorruptError, StoreUnavailableError
+from ..base import DamagedIdentity, StoredIdentity
 from .backends import refusal
 from .markers import Marker, Markers, name_of
+from .texts import Tombstone, digest_of, read_text, write_text
 from .thread import Wanted
 
 T = TypeVar("T")
@@ -48,17 +50,16 @@ class Entries:
         if text is None:
             self._check_absence(account, marker)
             return None
-        record = read_text(account, text)
-        if marker is not None and not marker.allows(record):
-            msg = (
-                "the keyring holds another record of the account than was written last; it was kept:"
-                f" {_OTHER_BACK_END}; if it is right, as after a restored backup, delete {self._markers.path(account)}"
-            )
-            raise StoreUnavailableError(msg)
-        settled = Marker.written(account, record)
+        found = read_text(account, text)
+        if isinstance(found, Tombstone):
+            self._check_found(account, marker is None or marker.allows_tombstone(found.revision))
+            self._bury(account, found)
+            return None
+        self._check_found(account, marker is None or marker.allows_record(found.revision))
+        settled = Marker.written(account, found.revision)
         if marker != settled:
             self._markers.write(settled)
-        return record
+        return found
 
     def claim(self, account: str, record: StoredIdentity) -> StoredIdentity:
         return self.load(account) or self._write(account, None, record)
@@ -89,7 +90,7 @@ class Entries:
 
     def accounts(self) -> tuple[str, ...]:
         markers = self._markers.read_all()
-        return tuple(self._account(marker) for marker in markers if not marker.allows_absence or self._is_there(marker))
+        return tuple(self._account(marker) for marker in markers if marker.doing == "written" or self._is_there(marker))
 
     def _account(self, marker: Marker) -> str:
         if marker.account is not None:
@@ -98,7 +99,9 @@ class Entries:
         raise StoreCorruptError(msg)
 
     def _is_there(self, marker: Marker) -> bool:
-        return self._get(name_of(self._account(marker))) is not None
+        account = self._account(marker)
+        text = self._get(name_of(account))
+        return not marker.allows_absence if text is None else Tombstone.read(account, text) is None
 
     def _check_absence(self, account: str, marker: Marker | None) -> None:
         if marker is None or marker.allows_absence:
@@ -109,34 +112,40 @@ class Entries:
         )
         raise StoreUnavailableError(msg)
 
+    def _check_found(self, account: str, is_right: bool) -> None:
+        if is_right:
+            return
+        msg = (
+            "the keyring holds another record of the account than was written last; it was kept:"
+            f" {_OTHER_BACK_END}; if it is right, as after a restored backup, delete {self._markers.path(account)}"
+        )
+        raise StoreUnavailableError(msg)
+
     def _write(self, account: str, found: StoredIdentity | None, new: StoredIdentity) -> StoredIdentity:
-        self._markers.write(Marker.writing(account, new, found))
+        self._markers.write(Marker.writing(account, new.revision, _revision(found)))
         self._set(name_of(account), write_text(account, new))
-        self._markers.write(Marker.written(account, new))
+        self._markers.write(Marker.written(account, new.revision))
         return new
 
     def _move_aside(self, account: str, record: StoredIdentity | None) -> None:
         text = self._get(name_of(account))
         if text is not None:
-            self._set(f"{name_of(account)}.aside.{_digest(text).hex()}", text)
+            self._set(f"{name_of(account)}.aside.{digest_of(text).hex()}", text)
         self._delete(account, record)
 
     def _delete(self, account: str, record: StoredIdentity | None) -> None:
-        revision = None if record is None else record.revision.hex()
-        self._markers.write(Marker(account=account, doing="forgetting", revision=revision))
-        try:
-            self._ask(self._backend.delete_password, name_of(account))
-            self._check_deleted(account)
-        except StoreUnavailableError:
-            # The caller is told that it failed, and goes on as before: from now on "not found" is a lie again.
-            self._markers.write(Marker(account=account, doing="written", revision=revision))
-            raise
-        self._markers.remove(account)
+        tombstone = Tombstone()
+        self._markers.write(Marker.forgetting(account, tombstone.revision, _revision(record)))
+        self._set(name_of(account), tombstone.write(account))
+        self._bury(account, tombstone)
 
-    def _check_deleted(self, account: str) -> None:
-        if self._get(name_of(account)) is not None:
-            msg = "the keyring still holds the record that it said it had deleted: try again"
-            raise StoreUnavailableError(msg)
+    def _bury(self, account: str, tombstone: Tombstone) -> None:
+        """Take away a tombstone that was read. Where the keyring refuses it stays: there is no secret in it."""
+        self._markers.write(Marker.forgotten(account, tombstone.revision))
+        with suppress(StoreUnavailableError):
+            self._ask(self._backend.delete_password, name_of(account))
+            if self._get(name_of(account)) is None:
+                self._markers.remove(account)
 
     def _set(self, name: str, text: str) -> None:
         self._ask(self._backend.set_password, name, text)
@@ -163,39 +172,6 @@ class Entries:
         except BaseException as error:  # noqa: BLE001 - whatever somebody else's back-end raises
             refused = refusal(error)
         raise refused
-
-
-def write_text(account: str, record: StoredIdentity) -> str:
-    """Return a record as the keyring holds it: JSON with a checksum, over the account as well."""
-    fields = {
-        "state": record.state,
-        "secret": record.secret.reveal(),
-        "user_id": record.user_id,
-        "revision": record.revision.hex(),
-        "changed_at": record.changed_at,
-    }
-    checksum = hashlib.sha256(json.dumps([account, fields]).encode()).hexdigest()
-    return json.dumps({"record": fields, "checksum": checksum})
-
-
-def read_text(account: str, text: str) -> StoredIdentity:
-    """Return the record of a text that is, to the letter, what was written.
-
-    Raises:
-        StoreCorruptError: It is not.
-    """
-    with suppress(ValueError, TypeError, KeyError, RecursionError, InvalidInputError):
-        fields = json.loads(text)["record"]
-        state, secret, user_id, changed_at = (fields[name] for name in ("state", "secret", "user_id", "changed_at"))
-        record = StoredIdentity.read(state, secret, user_id, bytes.fromhex(fields["revision"]), changed_at)
-        if write_text(account, record) == text:
-            return record
-    msg = "the record of the account can't be read; it was kept: `start_over()` moves it aside"
-    raise StoreCorruptError(msg, revision=_digest(text))
-
-
-def _digest(text: str) -> bytes:
-    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=REVISION_BYTES).digest()
 
 
 def _revision(record: StoredIdentity | DamagedIdentity | None) -> bytes | None:

@@ -13,18 +13,19 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Literal, Self, cast
+from typing import Literal, Self, cast, get_args
 
 import attrs
 
 from ...errors import ConfigurationError, StoreUnavailableError
-from ..base import StoredIdentity
 from .thread import Wanted
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
+
+Doing = Literal["writing", "written", "forgetting", "forgotten"]
 
 _NAME = re.compile("[0-9a-f]{64}", re.ASCII)
 _PAUSE = 0.003
@@ -49,39 +50,57 @@ class Marker:
     Attributes:
         account: The account, None where the marker can't be read.
         doing: "writing": a record was to be written over `before` · "written": it was written and read back ·
-            "forgetting": it was to be deleted.
-        revision: Of that record, in hex; None where it is not known: any may be found.
-        before: Of the record that was to be written over; None if there was none.
+            "forgetting": a tombstone was to be written over `before` · "forgotten": it was written and read back.
+        revision: Of that record or tombstone, in hex; None where it is not known: any may be found.
+        before: Of the record that was to be written over; None if there was none, or if it can't be read.
     """
 
     account: str | None
-    doing: Literal["writing", "written", "forgetting"]
+    doing: Doing
     revision: str | None
     before: str | None = None
 
     @classmethod
-    def writing(cls, account: str, new: StoredIdentity, found: StoredIdentity | None) -> Self:
+    def writing(cls, account: str, new: bytes, before: bytes | None) -> Self:
         """Return what to say before a record is written."""
-        before = None if found is None else found.revision.hex()
-        return cls(account=account, doing="writing", revision=new.revision.hex(), before=before)
+        return cls(account=account, doing="writing", revision=new.hex(), before=_hex(before))
 
     @classmethod
-    def written(cls, account: str, record: StoredIdentity) -> Self:
+    def written(cls, account: str, record: bytes) -> Self:
         """Return what to say before anybody is told of a record."""
-        return cls(account=account, doing="written", revision=record.revision.hex())
+        return cls(account=account, doing="written", revision=record.hex())
+
+    @classmethod
+    def forgetting(cls, account: str, tombstone: bytes, before: bytes | None) -> Self:
+        """Return what to say before a tombstone is written."""
+        return cls(account=account, doing="forgetting", revision=tombstone.hex(), before=_hex(before))
+
+    @classmethod
+    def forgotten(cls, account: str, tombstone: bytes) -> Self:
+        """Return what to say before a tombstone is deleted, and before anybody is told that a record is gone."""
+        return cls(account=account, doing="forgotten", revision=tombstone.hex())
 
     @property
     def allows_absence(self) -> bool:
-        """Whether there may be no record: nobody was told of a first one yet, or it was to be deleted."""
-        return self.doing != "written" and self.before is None
+        """Whether there may be nothing: nobody was told of a first record yet, or it is gone."""
+        return self.doing == "forgotten" or (self.doing == "writing" and self.before is None)
 
-    def allows(self, record: StoredIdentity) -> bool:
-        """Tell whether it may be this record.
+    def allows_record(self, revision: bytes) -> bool:
+        """Tell whether it may be the record of this revision.
 
-        Where the first write was cut off nobody was told of any record since, and any that turns up counts.
+        Where there may be nothing nobody was told of any record since, and any that turns up counts. So does any where
+        damage was to be forgotten: it may be what the damage was.
         """
-        is_first = self.doing == "writing" and self.before is None
-        return is_first or self.revision is None or record.revision.hex() in (self.revision, self.before)
+        any_counts = self.allows_absence or (self.doing == "forgetting" and self.before is None)
+        return any_counts or self.revision is None or revision.hex() in (self.revision, self.before)
+
+    def allows_tombstone(self, revision: bytes) -> bool:
+        """Tell whether it may be the tombstone of this revision: any will do where there may be nothing."""
+        return self.allows_absence or (self.doing == "forgetting" and self.revision == revision.hex())
+
+
+def _hex(revision: bytes | None) -> str | None:
+    return None if revision is None else revision.hex()
 
 
 _UNREADABLE = Marker(account=None, doing="written", revision=None)
@@ -238,7 +257,7 @@ def _read(path: Path) -> Marker:
         is_whole = name_of(cast("str", marker.account)) == path.name
     except (ValueError, TypeError, AttributeError, RecursionError):
         return _UNREADABLE
-    return marker if is_whole and marker.doing in ("writing", "written", "forgetting") else _UNREADABLE
+    return marker if is_whole and marker.doing in get_args(Doing) else _UNREADABLE
 
 
 def _sync(folder: Path) -> None:

@@ -25,8 +25,9 @@ class KeyringStore(IdentityStore):
 
     A keyring may be locked, ask its user, hang, or be another one in the next session and say "not found". So a marker
     lies beside it for each account: a file of mode 0600 that tells that there is a record, never what is in it. What
-    the marker contradicts is a `StoreUnavailableError`; so is every failure, with the remedy. Nothing is ever written
-    to a keyring that is plain text, or none.
+    the marker contradicts is a `StoreUnavailableError`; so is every failure, with the remedy. A record is forgotten by
+    a tombstone in its place, which is deleted then, or stays where the keyring deletes nothing: there is no secret in
+    it. Nothing is ever written to a keyring that is plain text, or none.
 
     The folder of the markers belongs to the keyring: whoever moves or restores one does so with the other. Where a
     marker is lost, a record that the keyring shows counts, and gets a marker again; "not found" is believed. A marker
