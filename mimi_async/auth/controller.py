@@ -248,10 +248,12 @@ class AuthController(Works):
 
         The host's decision, after `UnknownAnonymousIdError` or `StoreCorruptError`: the next `ensure_user` may make
         a new user. The server is asked once more about a rejected id, and nothing is set down unless it still says that
-        it knows no user by it. A known_id that goes on to give the id brings it back: set your own copy aside next.
+        it knows no user by it; an erasure that was begun is finished if it does. A known_id that goes on to give the id
+        brings it back: set your own copy aside next.
 
         Returns:
-            The id that was set down, where it could be read or the user was known here.
+            The id that was set down, where it could be read or the user was known here. None: there was none to keep,
+            or its user is erased.
 
         Raises:
             ConfigurationError: The record is neither rejected nor damaged, or the server knows the id again and its

@@ -192,13 +192,11 @@ class Works(Heeding):
         match record:
             case DamagedIdentity():
                 await records.forget(turn, self.account, record)
-            case StoredIdentity(state="rejected"):
+            case StoredIdentity(state="rejected" | "erasing" as state) if is_verdict or state == "rejected":
                 if await self._is_still_unknown(turn):
                     await records.forget(turn, self.account, record)
                 else:
                     record = None  # erased meanwhile: there is nothing to set down
-            case StoredIdentity(state="erasing") if is_verdict:
-                await records.forget(turn, self.account, record)
             case None if is_verdict or (self._is_restored and self._user is None):
                 pass
             case _:

@@ -250,17 +250,6 @@ async def test_starting_over_refuses_a_record_that_only_could_not_be_asked_for(a
     assert await app.record() == kept
 
 
-async def test_starting_over_after_an_erasure_that_the_server_does_not_know_returns_the_id(app: App) -> None:
-    user = await app.first_launch()
-    await app.put(StoredIdentity(state="erasing", secret=user.anonymous_id, user_id=user.id))
-    app.server.fail(SESSIONS, problem="unknown-anonymous-id")
-    async with app.core() as core:
-        assert isinstance(core.auth.gate.cause, UnknownAnonymousIdError)
-        assert await core.auth.start_over() == user.anonymous_id
-        assert core.auth.gate.is_open
-    assert await app.record() is None
-
-
 async def test_a_service_starts_over_for_an_account_whose_controller_it_can_not_get(app: App) -> None:
     user = await app.first_launch()
     app.server.fail(SESSIONS, problem="unknown-anonymous-id", times=None)

@@ -13,7 +13,7 @@ from mimi_async import (
     ServerBusyError,
     UnknownAnonymousIdError,
 )
-from mimi_async.stores import MemoryStore
+from mimi_async.stores import MemoryStore, StoredIdentity
 
 from .launches import App
 
@@ -70,3 +70,49 @@ async def test_an_id_that_was_erased_meanwhile_is_told_as_such(app: App, shut: M
     assert shut.auth.current_user is None
     assert await app.record() is None
     assert app.news.kinds == [(None, None, ErasedAnonymousIdError)]
+
+
+@pytest.fixture
+async def erasing(app: App, old: MimiUser) -> MimiUser:
+    """A user whose reset was cut off."""
+    await app.put(StoredIdentity(state="erasing", secret=old.anonymous_id, user_id=old.id))
+    return old
+
+
+async def log_in(app: App, user: MimiUser) -> MimiUser:
+    """Log in elsewhere, with an id that was returned."""
+    async with app.core(account="elsewhere") as core:
+        return await core.auth.authenticate(LogInAnonymously(user.anonymous_id))
+
+
+async def test_an_id_to_be_erased_that_stays_unknown_is_set_down(app: App, erasing: MimiUser) -> None:
+    app.server.fail(SESSIONS, problem="unknown-anonymous-id", times=None)
+    async with app.core() as core:
+        assert isinstance(core.auth.gate.cause, UnknownAnonymousIdError)
+        assert await core.auth.start_over() == erasing.anonymous_id
+        assert core.auth.gate.is_open
+    assert await app.record() is None
+    app.server.heal()
+    assert await log_in(app, erasing) == erasing
+
+
+async def test_an_erasure_of_a_user_that_is_known_again_is_finished(app: App, erasing: MimiUser) -> None:
+    app.server.fail(SESSIONS, problem="unknown-anonymous-id", times=1)
+    async with app.core() as core:
+        assert isinstance(core.auth.gate.cause, UnknownAnonymousIdError)
+        assert await core.auth.start_over() is None
+        assert core.auth.gate.is_open
+    assert await app.record() is None
+    assert app.news.kinds == [(None, None, UnknownAnonymousIdError), (None, None, ErasedAnonymousIdError)]
+    with pytest.raises(ErasedAnonymousIdError):
+        await log_in(app, erasing)
+
+
+async def test_an_erasure_is_not_set_down_while_the_server_does_not_say(app: App, erasing: MimiUser) -> None:
+    app.server.fail(SESSIONS, problem="unknown-anonymous-id", times=1)
+    async with app.core() as core:
+        kept = await app.record()
+        app.server.fail(times=None)
+        with pytest.raises(ServerBusyError):
+            await core.auth.start_over()
+        assert await app.record() == kept
