@@ -116,3 +116,15 @@ async def test_an_erasure_is_not_set_down_while_the_server_does_not_say(app: App
         with pytest.raises(ServerBusyError):
             await core.auth.start_over()
         assert await app.record() == kept
+
+
+async def test_an_id_that_another_process_had_rejected_is_set_down_while_its_user_is_here(
+    app: App, old: MimiUser
+) -> None:
+    async with app.core() as core:
+        await app.put(StoredIdentity(state="rejected", secret=old.anonymous_id, user_id=old.id))
+        app.server.fail(SESSIONS, problem="unknown-anonymous-id", times=None)
+        assert await core.auth.start_over() == old.anonymous_id
+        assert core.auth.current_user is None
+        assert core.auth.gate.is_open
+    assert await app.record() is None
