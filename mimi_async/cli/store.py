@@ -2,45 +2,35 @@
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 import click
 from rich.console import Console
 
-from ..errors import ConfigurationError, InvalidInputError
-from ..stores import IdentityStore, MemoryStore, SQLiteStore, State, open_store
+from ..stores import IdentityStore, MemoryStore, State
 from ..stores.census import Census, take_census
 from ..stores.copying import Copy, copy_records
+from .making import make, script_of
 from .outcome import run, told
+from .places import Placed, found, opened, opened_or_none, placed
 
 _T = TypeVar("_T")
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _STATES: tuple[State, ...] = ("active", "pending", "rejected", "erasing")
 _INTERRUPTED = 130
+_MOST_NAMED: Final = 20
 
-_list_option = click.option("--list", "lists", is_flag=True, help="Name the accounts that want attention.")
-
-
-def _opened(ctx: click.Context, param: click.Parameter, url: str | None) -> IdentityStore:
-    """Return the store that a URL names, not yet entered."""
-    try:
-        return open_store(url)
-    except (ConfigurationError, InvalidInputError, ModuleNotFoundError) as error:
-        raise click.BadParameter(str(error), ctx, param) from None
+_list_option = click.option(
+    "--list",
+    "lists",
+    is_flag=True,
+    help=f"Name all accounts that want attention, not only the first {_MOST_NAMED} that fail.",
+)
 
 
-def _found(ctx: click.Context, param: click.Parameter, url: str | None) -> IdentityStore:
-    """Return a store that is there: a wrong path would else be made, and pass for an empty store."""
-    store = _opened(ctx, param, url)
-    if isinstance(store, SQLiteStore) and not store.path.exists():
-        msg = f"there is no file {store.path}"
-        raise click.BadParameter(msg, ctx, param)
-    return store
-
-
-def _argument(find: Callable[..., IdentityStore]) -> Callable[[_Command], _Command]:
+def _argument(find: Callable[..., IdentityStore | None]) -> Callable[[_Command], _Command]:
     return click.argument("store", metavar="[STORE]", required=False, callback=find)
 
 
@@ -55,53 +45,54 @@ def store() -> None:
 
 
 @store.command("init")
-@_argument(_opened)
-@click.option("--print", "prints", is_flag=True, help="Print the SQL, for migrations of your own; change nothing.")
-def init_store(store: IdentityStore, *, prints: bool) -> None:
+@_argument(opened_or_none)
+@click.option(
+    "--print",
+    "prints",
+    is_flag=True,
+    is_eager=True,  # so that `opened_or_none` knows of it
+    help="Print the SQL of PostgreSQL, for migrations of your own; change nothing. It needs no STORE.",
+)
+def init_store(store: IdentityStore | None, *, prints: bool) -> None:
     """Make the tables of STORE, or its file, where they are missing. It may be run again, and by many at once."""
-    script: Callable[[], str] | None = getattr(store, "script", None)
-    if not prints:
-        run(store.init())
-        click.echo(f"{store!r} is ready", err=True)
-    elif script is None:
-        msg = "--print is for PostgreSQL: another store has no tables that you could make yourself"
-        raise click.UsageError(msg)
+    if store is None or prints:
+        click.echo(script_of(store), nl=False)
     else:
-        click.echo(script(), nl=False)
+        run(make(store))
 
 
 @store.command("check")
-@_argument(_found)
+@_argument(found)
 @_list_option
 def check_store(store: IdentityStore, *, lists: bool) -> None:
-    """Count what STORE holds; change nothing. The exit status is 1 if a record can't be read."""
+    """Count what STORE holds; change nothing. The exit status is 1 if a record can't be read: its account is named."""
     census = _watched(lambda tell: _checked(store, tell))
     _print({**{state: census.states[state] for state in _STATES}, "corrupt": len(census.corrupt)})
     _print({"pending for over an hour": len(census.stale)})
+    _name({"corrupt": census.corrupt}, lists=lists)
     if lists:
-        _name({"corrupt": census.corrupt, "pending for over an hour": census.stale})
+        _name({"pending for over an hour": census.stale}, lists=lists)
     sys.exit(1 if census.corrupt else 0)
 
 
 @store.command("copy")
-@click.argument("source", callback=_found)
-@click.argument("target", callback=_opened)
+@click.argument("source", callback=placed(found))
+@click.argument("target", callback=placed(opened))
 @_list_option
-def copy_store(source: IdentityStore, target: IdentityStore, *, lists: bool) -> None:
+def copy_store(source: Placed, target: Placed, *, lists: bool) -> None:
     """Copy each record of SOURCE into TARGET, and read it back. Nothing that TARGET holds is written over.
 
     A copy that was cut off goes on when it is run again. Services may run meanwhile: run it once more when they stand
     still, before they use TARGET. The exit status is 1 if TARGET holds something else for an account, or a record can't
-    be read.
+    be read: these accounts are named.
     """
-    if isinstance(target, MemoryStore) or repr(source) == repr(target):
+    if isinstance(target.store, MemoryStore) or source.place == target.place:
         msg = "name a TARGET that lasts, and that is another store than SOURCE"
         raise click.UsageError(msg)
-    copy = _watched(lambda tell: _copied(source, target, tell))
+    copy = _watched(lambda tell: _copied(source.store, target.store, tell))
     _print({"copied": copy.copied, "there already": copy.there, "forgotten meanwhile": copy.gone})
     _print({"different, kept": len(copy.different), "corrupt": len(copy.corrupt)})
-    if lists:
-        _name({"different": copy.different, "corrupt": copy.corrupt})
+    _name({"different": copy.different, "corrupt": copy.corrupt}, lists=lists)
     sys.exit(0 if copy.is_whole else 1)
 
 
@@ -131,7 +122,10 @@ def _print(counts: dict[str, int]) -> None:
         click.echo(f"{what:<26}{count:>12,}")
 
 
-def _name(kinds: dict[str, Sequence[str]]) -> None:
+def _name(kinds: Mapping[str, Sequence[str]], *, lists: bool) -> None:
     for kind, accounts in kinds.items():
-        for account in sorted(accounts):
+        most = len(accounts) if lists else _MOST_NAMED
+        for account in sorted(accounts)[:most]:
             click.echo(f"{kind}: {account!r}")
+        if len(accounts) > most:
+            click.echo(f"{kind}: {len(accounts) - most:,} more accounts, which --list names, too")

@@ -1,6 +1,8 @@
 """`mimi-async store`, as processes."""
 
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import attrs
@@ -30,11 +32,11 @@ def dsn(postgres: Postgres) -> str:
     return postgres.make_database()
 
 
-async def test_init_makes_the_tables_of_postgresql_and_may_be_run_again(dsn: str) -> None:
-    for _ in range(2):
+async def test_init_makes_the_tables_of_postgresql_and_says_whether_they_are_new(dsn: str) -> None:
+    for news in ("is new, and empty", "was there, and was kept as it is"):
         ended = await run("store", "init", dsn)
         assert (ended.status, ended.out) == (0, "")
-        assert "is ready" in ended.err
+        assert ended.err == f"{PostgresStore(dsn)!r} is ready: it {news}\n"
     assert await filled(PostgresStore(dsn), "a")
 
 
@@ -45,13 +47,27 @@ async def test_init_prints_what_a_migration_of_ones_own_may_run(postgres: Postgr
     assert await filled(PostgresStore(dsn), "a")
 
 
-async def test_init_makes_the_file_of_sqlite_and_has_nothing_to_print(tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [("--print",), ("--print", "postgresql://somebody@nowhere.invalid/ids")])
+async def test_init_prints_the_tables_of_postgresql_without_asking_a_database(options: tuple[str, ...]) -> None:
+    ended = await run("store", "init", *options)
+    assert (ended.status, ended.out, ended.err) == (0, PostgresStore.script(), "")
+
+
+async def test_init_makes_the_file_of_sqlite_and_says_whether_it_is_new(tmp_path: Path) -> None:
+    for news in ("is new, and empty", "was there, and was kept as it is"):
+        ended = await run("store", "init", f"sqlite:///{tmp_path}/ids")
+        assert (ended.status, ended.err) == (0, f"SQLiteStore('{tmp_path}/ids') is ready: it {news}\n")
+        assert (tmp_path / "ids").exists()
+
+
+async def test_init_has_nothing_to_print_for_sqlite_and_shows_what_it_prints_for(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/ids"
-    assert (await run("store", "init", url)).status == 0
-    assert (tmp_path / "ids").exists()
-    ended = await run("store", "init", url, "--print")
-    assert ended.status == 2
-    assert "--print is for PostgreSQL" in ended.err
+    for arguments, environ in (((url,), {}), ((), {"MIMI_STORE_URL": url})):
+        ended = await run("store", "init", "--print", *arguments, environ=environ)
+        assert (ended.status, ended.out) == (2, "")
+        assert "--print is for PostgreSQL" in ended.err
+        assert "mimi-async store init postgresql://user@host/database --print" in ended.err
+        assert not (tmp_path / "ids").exists()
 
 
 async def test_check_counts_the_records_by_state(tmp_path: Path) -> None:
@@ -72,13 +88,37 @@ async def test_check_counts_the_records_by_state(tmp_path: Path) -> None:
     }
 
 
-async def test_check_fails_where_a_record_cant_be_read_and_names_it_when_asked(tmp_path: Path) -> None:
-    await filled(SQLiteStore(tmp_path / "ids"), "a", "b")
-    spoil(tmp_path / "ids", "secret = 'gone'")
-    ended = await run("store", "check", f"sqlite:///{tmp_path}/ids", "--list")
+async def test_check_fails_where_a_record_cant_be_read_and_names_it(tmp_path: Path) -> None:
+    records = await filled(SQLiteStore(tmp_path / "ids"), "a", "b")
+    spoil(tmp_path / "ids", "state = 'gone'")
+    ended = await run("store", "check", f"sqlite:///{tmp_path}/ids")
     assert ended.status == 1
-    assert "corrupt: 'a'" in ended.out
+    assert ended.out.splitlines()[-1] == "corrupt: 'a'"
     assert "'b'" not in ended.out
+    secret = records["a"].secret.reveal()
+    assert not [word for word in (secret, secret[:8], secret[-8:]) if word in ended.out + ended.err]
+
+
+async def test_check_names_twenty_of_many_and_counts_the_rest(tmp_path: Path) -> None:
+    accounts = [f"account-{number:02}" for number in range(23)]
+    await filled(SQLiteStore(tmp_path / "ids"), *accounts)
+    with closing(sqlite3.connect(tmp_path / "ids", isolation_level=None)) as connection:
+        connection.execute("UPDATE identities SET state = 'gone'")
+    few = await run("store", "check", f"sqlite:///{tmp_path}/ids")
+    named = [f"corrupt: {account!r}" for account in accounts]
+    assert few.status == 1
+    assert few.out.splitlines()[6:] == [*named[:20], "corrupt: 3 more accounts, which --list names, too"]
+    whole = await run("store", "check", f"sqlite:///{tmp_path}/ids", "--list")
+    assert whole.out.splitlines()[6:] == named
+
+
+async def test_check_names_cut_off_creations_only_when_asked(tmp_path: Path) -> None:
+    async with SQLiteStore(tmp_path / "ids") as store:
+        await store.claim("c", attrs.evolve(fresh_pending(), changed_at=time.time() - 4000))
+    plain = await run("store", "check", f"sqlite:///{tmp_path}/ids")
+    asked = await run("store", "check", f"sqlite:///{tmp_path}/ids", "--list")
+    assert (plain.status, asked.status) == (0, 0)
+    assert asked.out == f"{plain.out}pending for over an hour: 'c'\n"
 
 
 async def test_copy_goes_from_a_file_to_postgresql_and_on_where_it_was_cut_off(tmp_path: Path, dsn: str) -> None:
@@ -95,7 +135,7 @@ async def test_copy_goes_from_a_file_to_postgresql_and_on_where_it_was_cut_off(t
 async def test_copy_writes_over_no_other_id_and_fails(tmp_path: Path) -> None:
     await filled(SQLiteStore(tmp_path / "source"), "a", "b")
     theirs = await filled(SQLiteStore(tmp_path / "target"), "a")
-    ended = await run("store", "copy", f"sqlite:///{tmp_path}/source", f"sqlite:///{tmp_path}/target", "--list")
+    ended = await run("store", "copy", f"sqlite:///{tmp_path}/source", f"sqlite:///{tmp_path}/target")
     assert (ended.status, "different: 'a'" in ended.out) == (1, True)
     async with SQLiteStore(tmp_path / "target") as target:
         assert await target.load("a") == theirs["a"]
@@ -120,6 +160,20 @@ async def test_copy_goes_to_a_store_that_lasts_and_is_another(
         assert not [word for word in ("Traceback", "hush") if word in ended.err]
     async with SQLiteStore(tmp_path / "source") as store:
         assert {account: await store.load(account) async for account in store.accounts()} == records
+
+
+async def test_copy_takes_hosts_in_options_for_two_servers(postgres: Postgres, dsn: str) -> None:
+    assert (await run("store", "init", dsn)).status == 0
+    await filled(PostgresStore(dsn), "a")
+    database = dsn.rpartition("/")[2]
+    here, there, here_otherwise = (
+        f"postgresql://postgres@/{database}?host={host}&port={postgres.port}{rest}"
+        for host, rest in (("127.0.0.1", ""), ("localhost", ""), ("127.0.0.1", "&application_name=copy"))
+    )
+    copied = await run("store", "copy", here, there)
+    assert (copied.status, counts(copied)["there already"]) == (0, 1), copied.err
+    refused = await run("store", "copy", here, here_otherwise)
+    assert (refused.status, "that is another store than SOURCE" in refused.err) == (2, True)
 
 
 @pytest.mark.parametrize("command", [("check",), ("copy",)], ids=["check", "copy"])
