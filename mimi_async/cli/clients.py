@@ -28,8 +28,6 @@ def add_client(partner: str, client: str, database: Place) -> None:
     mimi-dev.
     """
     run(_add_client(database, partner, client))
-    where = database.path.resolve() if isinstance(database, FilePlace) else database
-    click.echo(f"Added to {where}, where mimi-dev works no more.", err=True)
 
 
 async def _add_client(place: Place, partner: str, client: str) -> None:
@@ -37,6 +35,7 @@ async def _add_client(place: Place, partner: str, client: str) -> None:
     book = place.book(Settings())
     await book.open()
     try:
+        is_new = not await book.check_values()
         keys = await keys_of(book, place, os.environ)
         credentials, digest = new_client(keys, partner, client)
         if not await book.add_client(partner, client, digest):
@@ -47,3 +46,14 @@ async def _add_client(place: Place, partner: str, client: str) -> None:
     click.echo(f"MIMI_CLIENT_ID={credentials.client_id}")
     click.echo(f"MIMI_CLIENT_SECRET={credentials.secret.reveal()}")
     click.echo("Keep the secret: only a digest of it is stored, and it can't be shown again.", err=True)
+    where = place.path.resolve() if isinstance(place, FilePlace) else place
+    if is_new:
+        click.echo(f"There was no database yet: {where} is new{_and_keys(place)}.", err=True)
+    click.echo(f"Added to {where}, where mimi-dev works no more.", err=True)
+
+
+def _and_keys(place: Place) -> str:
+    """Tell where the keys of a new database are, if they are in a file."""
+    if isinstance(place, FilePlace) and place.key_file.exists():
+        return f", and its keys are in {place.key_file.resolve()}: back up both"
+    return ""

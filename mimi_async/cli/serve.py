@@ -66,7 +66,14 @@ def serve(
     log_level: str,
     oldest_sdk: str | None,
 ) -> None:
-    """Run the identity server until SIGTERM or SIGINT; a second one does not wait for requests that are under way."""
+    """Run the identity server until SIGTERM or SIGINT; a second one does not wait for requests that are under way.
+
+    Its keys are MIMI_ID_KEY, MIMI_PEPPER and MIMI_TOKEN_KEY, each from a call of its own of `openssl rand -hex 32`, or
+    the file beside a SQLite database. The first two never change: every anonymousId hangs on them. A changed token key
+    ends the access tokens that are in use, and nothing else: the SDK logs in anew by itself. MIMI_TOKEN_KEY=new,old
+    spares it that: the first key signs, all of them verify. Leave the old one out after 15 minutes. Where several
+    servers share the database, restart them all with old,new first.
+    """
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     if (tls_cert is None) != (tls_key is None):
         msg = "give --tls-cert and --tls-key together"

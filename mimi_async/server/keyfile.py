@@ -35,7 +35,8 @@ def from_environment(environ: Mapping[str, str]) -> Keys | None:
     if missing:
         msg = f"set {' and '.join(missing)} too: an environment that gives one key of the server must give all three"
         raise ConfigurationError(msg)
-    return _keys({name: environ[name] for name in NAMES}, "the environment")
+    remedy = f"`openssl rand -hex {KEY_BYTES}` makes one for a new database"
+    return _keys({name: environ[name] for name in NAMES}, "the environment", remedy)
 
 
 def from_file(path: Path) -> Keys | None:
@@ -57,7 +58,7 @@ def from_file(path: Path) -> Keys | None:
             msg = f"the key file {path} must be a file of your own that nobody else may read: `chmod 600 {path}`"
             raise ConfigurationError(msg)
         lines = (line.strip().partition("=") for line in file if not line.startswith("#"))
-        return _keys({name: value for name, _, value in lines}, f"the key file {path}")
+        return _keys({name: value for name, _, value in lines}, f"the key file {path}", "restore it")
 
 
 def make_file(path: Path) -> None:
@@ -92,12 +93,37 @@ def _write(building: Path, path: Path, text: str) -> None:
         os.close(folder)
 
 
-def _keys(texts: Mapping[str, str], source: str) -> Keys:
+def _keys(texts: Mapping[str, str], source: str, remedy: str) -> Keys:
+    keys = {name: _read(name, texts.get(name, "")) for name in NAMES}
+    bad = [name for name, read in keys.items() if not read]
+    if bad:
+        each = ", each" if len(bad) > 1 else ""
+        msg = f"{source} must set {' and '.join(bad)}{each} to {KEY_BYTES} bytes or more in hex digits: {remedy}"
+        raise ConfigurationError(msg)
+    (id_key,), (pepper,), token_keys = keys.values()
+    return Keys(id_key=id_key, pepper=pepper, token_keys=token_keys)
+
+
+def _read(name: str, text: str) -> tuple[bytes, ...]:
+    """Return the keys in the text of a variable, none where one of them is no key."""
     try:
-        id_key, pepper = (bytes.fromhex(texts[name]) for name in NAMES[:2])
-        token_keys = tuple(bytes.fromhex(text) for text in texts[NAMES[2]].split(","))
-    except (KeyError, ValueError):
-        msg = f"{source} must set each of {', '.join(NAMES)} to {KEY_BYTES} bytes or more in hex digits"
-    else:
-        return Keys(id_key=id_key, pepper=pepper, token_keys=token_keys)
-    raise ConfigurationError(msg)
+        keys = tuple(map(bytes.fromhex, text.split(",") if name == NAMES[2] else [text]))
+    except ValueError:
+        return ()
+    return keys if all(len(key) >= KEY_BYTES for key in keys) else ()
+
+
+def check_different(keys: Keys) -> None:
+    """Refuse a key that serves two purposes, for a new database: in an old one every id hangs on it already.
+
+    Raises:
+        ConfigurationError: Two of the three have a key in common. It is not quoted.
+    """
+    ours = dict(zip(NAMES, ({keys.id_key}, {keys.pepper}, {*keys.token_keys}), strict=True))
+    equal = [name for name, own in ours.items() if any(own & ours[other] for other in NAMES if other != name)]
+    if equal:
+        msg = (
+            f"{' and '.join(equal)} hold the same key: a new database wants three different ones, each from a call of "
+            f"its own of `openssl rand -hex {KEY_BYTES}`"
+        )
+        raise ConfigurationError(msg)

@@ -11,7 +11,7 @@ import attrs
 
 from ..dsn import SCHEMES, shown_dsn
 from ..errors import ConfigurationError
-from .keyfile import NAMES, from_environment, from_file, make_file
+from .keyfile import NAMES, check_different, from_environment, from_file, make_file
 from .keys import KEY_BYTES, Keys
 from .settings import Settings
 from .sqlite import SQLiteUserBook
@@ -121,10 +121,13 @@ async def keys_of(book: UserBook, place: Place, environ: Mapping[str, str]) -> K
     """Return the keys of an open book; a new one belongs to the keys that it is first opened with.
 
     Raises:
-        ConfigurationError: The keys are lost or were not given, or they belong to another database.
+        ConfigurationError: The keys are lost or were not given, they belong to another database, or one of them would
+            serve two purposes of a new database.
     """
     kept = await book.check_values()
     keys = await to_thread(place.keys, environ, is_new=not kept)
+    if not kept:
+        check_different(keys)
     kept = await book.keep_check_values(keys.check_values())
     wrong = [name for name, value in keys.check_values().items() if not hmac.compare_digest(kept[name], value)]
     if wrong:

@@ -12,6 +12,7 @@ from mimi_async.identity import ClientSecret, CreateKey
 from mimi_async.server import Server, Settings
 from mimi_async.server.keyfile import NAMES, from_environment, from_file, make_file
 from mimi_async.server.keys import Keys
+from mimi_async.server.places import FilePlace
 
 from .client import PlainClient
 
@@ -87,14 +88,50 @@ async def test_the_token_key_may_be_rotated(database: Path) -> None:
     assert newest.holder(token, 0.0) is None
 
 
+SHARED = {
+    "MIMI_ID_KEY and MIMI_PEPPER": ("ab" * 32, "AB" * 32, "cd" * 32),
+    "MIMI_ID_KEY and MIMI_TOKEN_KEY": ("ab" * 32, "cd" * 32, "ab" * 32),
+    "MIMI_PEPPER and MIMI_TOKEN_KEY": ("ab" * 32, "cd" * 32, f"{'ef' * 32},{'cd' * 32}"),
+    "MIMI_ID_KEY and MIMI_PEPPER and MIMI_TOKEN_KEY": ("ab" * 32,) * 3,
+}
+
+
+@pytest.mark.parametrize("names", SHARED)
+async def test_a_new_database_wants_three_different_keys(database: Path, names: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{names} hold the same key: .*`openssl rand -hex 32`") as caught:
+        await started(database, dict(zip(NAMES, SHARED[names], strict=True)))
+    assert not [digits for digits in ("abab", "cdcd") if digits in str(caught.value).lower()]
+    await started(database, an_environment())  # nothing of the refused keys has stayed
+
+
+async def test_a_database_that_was_made_with_equal_keys_opens(database: Path) -> None:
+    environ = dict.fromkeys(NAMES, "ab" * 32)
+    keys = from_environment(environ)
+    assert keys is not None
+    book = FilePlace(database).book(LOOPBACK)
+    await book.open()
+    await book.keep_check_values(keys.check_values())
+    await book.close()
+    assert await started(database, environ) == keys
+
+
+def test_keys_of_a_programs_own_are_long_enough() -> None:
+    long, short = b"k" * 32, b"k" * 31
+    for flaw in ({"id_key": short}, {"pepper": short}, {"token_keys": (long, short)}, {"token_keys": ()}):
+        with pytest.raises((ConfigurationError, ValueError)):
+            Keys(**{"id_key": long, "pepper": long, "token_keys": (long,), **flaw})  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("changes", "remedy"),
     [
         ({"MIMI_PEPPER": ""}, "set MIMI_PEPPER too"),
         ({"MIMI_PEPPER": "", "MIMI_TOKEN_KEY": ""}, "set MIMI_PEPPER and MIMI_TOKEN_KEY too"),
-        ({"MIMI_ID_KEY": "no hex"}, "32 bytes or more in hex digits"),
-        ({"MIMI_ID_KEY": "ab" * 31}, "the id key is shorter than 32 bytes"),
-        ({"MIMI_TOKEN_KEY": "ab" * 32 + ",ab"}, "shorter than 32 bytes"),
+        ({"MIMI_ID_KEY": "no hex"}, "must set MIMI_ID_KEY to 32 bytes or more in hex digits: `openssl rand -hex 32`"),
+        ({"MIMI_PEPPER": "ab" * 31}, "must set MIMI_PEPPER to 32 bytes or more"),
+        ({"MIMI_PEPPER": "cd" * 32 + ",abab"}, "must set MIMI_PEPPER to 32 bytes or more"),
+        ({"MIMI_TOKEN_KEY": "cd" * 32 + ",abab"}, "must set MIMI_TOKEN_KEY to 32 bytes or more"),
+        ({"MIMI_ID_KEY": "no hex", "MIMI_TOKEN_KEY": "no hex"}, "set MIMI_ID_KEY and MIMI_TOKEN_KEY, each to 32 bytes"),
     ],
 )
 async def test_keys_that_are_none_are_refused_and_not_quoted(
@@ -123,8 +160,12 @@ async def test_a_key_file_that_is_a_link_is_refused(database: Path, tmp_path: Pa
 
 async def test_a_key_file_that_is_broken_is_refused(database: Path) -> None:
     await started(database)
+    whole = key_file(database).read_text()
+    key_file(database).write_text(whole.replace("MIMI_PEPPER=", "MIMI_PEPPER=x"))
+    with pytest.raises(ConfigurationError, match=r"must set MIMI_PEPPER to 32 bytes .*: restore it$"):
+        await started(database)
     key_file(database).write_text("MIMI_ID_KEY=00\n")
-    with pytest.raises(ConfigurationError, match="must set each of"):
+    with pytest.raises(ConfigurationError, match="must set MIMI_ID_KEY and MIMI_PEPPER and MIMI_TOKEN_KEY, each to"):
         await started(database)
 
 

@@ -1,6 +1,7 @@
 """`mimi-async serve` and `mimi-async clients add`, as processes."""
 
 import asyncio
+import secrets
 import signal
 import sqlite3
 import ssl
@@ -14,6 +15,7 @@ import aiohttp
 import pytest
 
 from mimi_async.identity import ClientCredentials
+from mimi_async.server.keyfile import NAMES
 from mimi_async.server.sqlite import count_users
 from mimi_async.server.users import DEV_CLIENT
 
@@ -86,6 +88,34 @@ async def test_the_first_client_gets_a_secret_that_works_and_mimi_dev_goes(datab
         assert lines["MIMI_CLIENT_SECRET"].encode() not in path.read_bytes()
     again = await run("clients", "add", "acme", "acme-player", "--database", url)
     assert (again.status, again.out, again.err) == (1, "", "Error: there is a client 'acme-player' already\n")
+
+
+async def test_adding_a_client_says_where_a_new_database_was_made(database: Path) -> None:
+    url = f"sqlite:///{database}"
+    first = await run("clients", "add", "acme", "player", "--database", url)
+    second = await run("clients", "add", "acme", "tv", "--database", url)
+    assert f"There was no database yet: {database} is new, and its keys are in {database}.keys: back" in first.err
+    assert (second.status, "is new" in second.err) == (0, False)
+    environ = {name: secrets.token_hex(32) for name in NAMES} | {"MIMI_DATABASE_URL": f"{url}-2"}
+    third = await run("clients", "add", "acme", "player", environ=environ)
+    assert f"There was no database yet: {database}-2 is new.\n" in third.err
+    async with serving(database.with_name("other")):
+        added = await run("clients", "add", "acme", "player", "--database", f"sqlite:///{database.with_name('other')}")
+    assert (added.status, "is new" in added.err) == (0, False)
+
+
+@pytest.mark.parametrize("command", [("serve", "--port", "0"), ("clients", "add", "acme", "player")])
+async def test_equal_keys_for_a_new_database_are_said_in_one_line(command: tuple[str, ...], database: Path) -> None:
+    ended = await run(*command, "--database", f"sqlite:///{database}", environ=dict.fromkeys(NAMES, "ab" * 32))
+    assert (ended.status, ended.out) == (1, "")
+    assert ended.err.startswith("Error: MIMI_ID_KEY and MIMI_PEPPER and MIMI_TOKEN_KEY hold the same key: ")
+    assert "abab" not in ended.err
+
+
+async def test_the_help_says_what_becomes_of_a_changed_token_key() -> None:
+    told = " ".join((await run("serve", "--help")).out.split())
+    assert "MIMI_TOKEN_KEY=new,old" in told
+    assert "openssl rand -hex 32" in told
 
 
 async def test_a_server_sees_a_new_client_at_once(database: Path) -> None:
