@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 import asyncpg
@@ -44,6 +44,9 @@ _MOST_TRIES: Final = 5
 _HIDDEN: Final = """
 SELECT pg_is_in_recovery(), COALESCE(bool_or(row_security_active(kept.oid)), false) FROM pg_class AS kept
 WHERE kept.relnamespace = $1::regnamespace AND kept.relkind IN ('r', 'p')"""
+
+_VALUES: Final = ("text", b"bytes", 0.5, 7, True, ["texts"], None)
+_ECHO: Final = "SELECT $1::text, $2::bytea, $3::double precision, $4::bigint, $5::boolean, $6::text[], $7::integer"
 
 
 class Database:
@@ -219,6 +222,7 @@ class Database:
         if version is None:
             msg = f"the tables of the {self.schema.purpose} are not in this database: {self.schema.remedy}"
             raise ConfigurationError(msg)
+        await self.run(self._checked_values)
         await self.run(self._checked_rows)
         if version > self.schema.version:
             msg = (
@@ -235,6 +239,15 @@ class Database:
                 raise
             return None
         return version
+
+    async def _checked_values(self, connection: Connection) -> None:
+        """Refuse a pool whose host has taught it another way to read values: good records would look damaged."""
+        with suppress(TypeError, ValueError, asyncpg.DataError):
+            echo = tuple(await connection.fetchrow(_ECHO, *_VALUES))
+            if [(type(value), value) for value in echo] == [(type(value), value) for value in _VALUES]:
+                return
+        msg = f"the pool of the {self.schema.purpose} has type codecs of its own: give it one without them"
+        raise ConfigurationError(msg)
 
     async def _checked_rows(self, connection: Connection) -> None:
         """Refuse to read what may lack rows that are there: "nothing stored" would be believed."""

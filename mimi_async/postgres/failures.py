@@ -1,10 +1,13 @@
 """What the driver's errors mean. None leaves this room: their texts and arguments may quote rows and addresses."""
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, TypeAlias
 
 import asyncpg
 
 from ..errors import ConfigurationError, MimiError, StoreUnavailableError
+
+_Meanings: TypeAlias = "Sequence[tuple[type[BaseException] | tuple[type[BaseException], ...], str]]"
 
 FLEETING: Final = (
     asyncpg.SerializationError,
@@ -37,6 +40,8 @@ ANY: Final = (
     OSError,
     ValueError,
     OverflowError,
+    LookupError,
+    RuntimeError,
 )
 """All that the driver raises."""
 
@@ -52,9 +57,25 @@ _OPTIONS = (
     asyncpg.CantChangeRuntimeParamError,
 )
 
+_ODD_OPTION = (
+    "its address has an option that is not known, or not so: sslmode and target_session_attrs are the driver's"
+    " (asyncpg), others must be settings of the server; libpq's own, such as connect_timeout, are neither"
+)
+_ODD_NAME = (
+    "the name of its schema is a word that PostgreSQL keeps for itself, or the server is older than PostgreSQL 14"
+)
+
+_MISTAKES: Final[_Meanings] = (
+    (_OPTIONS, _ODD_OPTION),
+    ((asyncpg.PostgresSyntaxError, asyncpg.ReservedNameError), _ODD_NAME),
+    (RuntimeError, "its pool belongs to another event loop: make one in the loop that uses it"),
+    (LookupError, "its connections have a client_encoding that Python does not know: leave it at UTF8"),
+)
+"""What only the host can mend."""
+
 _UNREACHABLE = "it can't be reached: check that it runs, and its address"
 
-_REMEDIES: Final = (
+_REMEDIES: Final[_Meanings] = (
     (
         asyncpg.InvalidAuthorizationSpecificationError,
         "it refuses this user: check the name and password in its address",
@@ -86,13 +107,9 @@ def is_missing(error: BaseException) -> bool:
 
 def translated(error: BaseException, purpose: str) -> MimiError:
     """Return what an error of the driver means to a caller of a database, without its text."""
-    if isinstance(error, _OPTIONS):
-        msg = (
-            f"the address of the {purpose} in PostgreSQL has an option that is not known, or not so: sslmode and"
-            " target_session_attrs are the driver's (asyncpg), others must be settings of the server; libpq's own,"
-            " such as connect_timeout, are neither"
-        )
-        return ConfigurationError(msg)
+    for kinds, mistake in _MISTAKES:
+        if isinstance(error, kinds):
+            return ConfigurationError(f"the {purpose} in PostgreSQL can't be used: {mistake}")
     for kinds, remedy in _REMEDIES:
         if isinstance(error, kinds):
             return StoreUnavailableError(f"the {purpose} in PostgreSQL is not available: {remedy}")

@@ -3,10 +3,12 @@
 import asyncio
 import socket
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from decimal import Decimal
 from typing import Any
 
 import asyncpg
+import attrs
 import pytest
 
 from examples.partner_cluster.postgres import Postgres
@@ -136,3 +138,45 @@ async def test_what_fails_in_the_same_way_again_is_tried_once(
             await Database(source, NUMBERS).open()
         assert caught.value.__context__ is None
     assert len(tries) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "encoder", "decoder"),
+    [
+        ("float8", str, Decimal),
+        ("float8", lambda _: 1 / 0, float),
+        ("bytea", lambda value: value.hex(), lambda text: text),
+        ("text", lambda value: value, str.upper),
+        ("bool", str, str),
+        ("int8", str, str),
+    ],
+)
+async def test_a_pool_that_reads_or_writes_values_in_another_way_is_refused(
+    dsn: str, kind: str, encoder: Callable[[Any], str], decoder: Callable[[str], Any]
+) -> None:
+    async def teach(connection: asyncpg.Connection) -> None:
+        await connection.set_type_codec(kind, encoder=encoder, decoder=decoder, schema="pg_catalog")
+
+    async with asyncpg.create_pool(dsn, min_size=0, init=teach) as pool:
+        with pytest.raises(ConfigurationError, match="the pool of the box of numbers has type codecs of its own"):
+            await count(Database(pool, NUMBERS))
+
+
+async def test_a_pool_of_another_event_loop_is_refused(dsn: str) -> None:
+    async with asyncpg.create_pool(dsn, min_size=1) as pool:
+        with pytest.raises(ConfigurationError, match="belongs to another event loop: make one in the loop that"):
+            await asyncio.to_thread(asyncio.run, count(Database(pool, NUMBERS)))
+        assert await count(Database(pool, NUMBERS)) == 1
+
+
+async def test_an_encoding_that_python_does_not_know_is_told_as_such(dsn: str) -> None:
+    async with asyncpg.create_pool(dsn, min_size=0, server_settings={"client_encoding": "EUC_TW"}) as pool:
+        with pytest.raises(ConfigurationError, match="a client_encoding that Python does not know: leave it at UTF8"):
+            await count(Database(pool, NUMBERS))
+
+
+@pytest.mark.parametrize("name", ["user", "select", "pg_numbers"])
+async def test_a_schema_by_a_reserved_word_is_refused(postgres: Postgres, name: str) -> None:
+    schema = attrs.evolve(NUMBERS, name=name)
+    with pytest.raises(ConfigurationError, match="its schema is a word that PostgreSQL keeps for itself"):
+        await Database(postgres.make_database(), schema).open(make=True)
