@@ -9,6 +9,7 @@ import asyncio
 import sys
 import time
 
+from ..partner_service.stopping import StoppedError, run_until_stopped
 from .load import Balancer, visit_until
 from .stage import Stage
 
@@ -23,12 +24,11 @@ async def run(accounts: int, visitors: int) -> bool:
         _say(began, f"{len(stage.servers)} identity servers and {len(stage.workers)} workers serve")
         balancer = Balancer([worker.url for worker in stage.workers])
         stopped = asyncio.Event()
-        load = asyncio.create_task(visit_until(stopped, balancer, names, visitors))
-        try:
+        async with asyncio.TaskGroup() as group:
+            load = group.create_task(visit_until(stopped, balancer, names, visitors))
             unclean = await _restarted(stage, balancer, began)
-        finally:
             stopped.set()
-        met = await load
+        met = load.result()
         _say(began, f"{balancer.answered} visits; {balancer.passed_on} times another worker was asked")
         table = await _counted(stage, met)
     table["failed visits"] = balancer.failed
@@ -70,7 +70,11 @@ def main() -> int:
     parser.add_argument("--accounts", type=int, default=500)
     parser.add_argument("--visitors", type=int, default=16, help="how many people come at once")
     options = parser.parse_args()
-    return 0 if asyncio.run(run(options.accounts, options.visitors)) else 1
+    try:
+        return 0 if asyncio.run(run_until_stopped(run(options.accounts, options.visitors))) else 1
+    except StoppedError as stopped:
+        print(f"\n{stopped}: no process is left, and the data are gone", file=sys.stderr)
+        return stopped.status
 
 
 if __name__ == "__main__":

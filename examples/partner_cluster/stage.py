@@ -32,7 +32,7 @@ class Member:
     async def start(self) -> None:
         """Start it, where it was before, and wait until it serves."""
         port = self.url.rpartition(":")[2] or "0"
-        self._process = await Process.start(*self._arguments, "--port", port, environ=self._environ, group=0)
+        self._process = await Process.start(*self._arguments, "--port", port, environ=self._environ)
         self.url = await self._process.address()
 
     async def stop(self) -> int:
@@ -63,7 +63,7 @@ class Stage:
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
-            await asyncio.to_thread(stack.enter_context, self._postgres)
+            await self._start_postgres(stack)
             stack.push_async_callback(self._stop_all)
             await self._set_up()
             self._stack = stack.pop_all()
@@ -71,6 +71,14 @@ class Stage:
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self._stack.aclose()
+
+    async def _start_postgres(self, stack: AsyncExitStack) -> None:
+        """Start it, in a thread, which a cancellation can't stop: it is awaited all the same, so that it is deleted."""
+        starting = asyncio.create_task(asyncio.to_thread(stack.enter_context, self._postgres))
+        try:
+            await asyncio.shield(starting)
+        finally:
+            await starting
 
     async def _set_up(self) -> None:
         dsn = self._postgres.dsn
@@ -92,8 +100,12 @@ class Stage:
         await asyncio.gather(*(worker.start() for worker in self.workers))
 
     async def _run(self, module: str, *arguments: str, environ: Mapping[str, str]) -> list[str]:
-        process = await Process.start("-m", module, *arguments, environ=environ, group=0)
-        if await process.ended() != 0:
+        process = await Process.start("-m", module, *arguments, environ=environ)
+        try:
+            status = await process.ended()
+        finally:
+            await process.stop()
+        if status != 0:
             msg = f"{module} {arguments[0]} failed: {' · '.join(process.lines[-3:])}"
             raise RuntimeError(msg)
         return process.lines

@@ -24,13 +24,10 @@ class Process:
         self.lines: list[str] = []
 
     @classmethod
-    async def start(cls, *arguments: str, environ: Mapping[str, str], group: int | None = None) -> Self:
+    async def start(cls, *arguments: str, environ: Mapping[str, str]) -> Self:
         """Start `python` with these arguments; secrets belong into `environ`.
 
-        Args:
-            arguments: Of `python`.
-            environ: Its environment.
-            group: 0 puts it into a process group of its own: then a Ctrl-C reaches us alone, who stop it in good order.
+        It gets a process group of its own: a Ctrl-C reaches us alone, who stop it in good order.
         """
         pipe = asyncio.subprocess.PIPE
         return cls(
@@ -42,7 +39,7 @@ class Process:
                 stderr=asyncio.subprocess.STDOUT,
                 env=environ,
                 cwd=ROOT,
-                process_group=group,
+                process_group=0,
             )
         )
 

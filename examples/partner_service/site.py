@@ -27,6 +27,7 @@ from mimi_async.web import mimi_pages
 from .guard import MOST_BYTES, NAME, form_of, local_path, of_this_site_only, with_error_pages
 from .pages import harden, page, static
 from .passwords import LONGEST, SHORTEST, Passwords
+from .ports import PortTakenError, port
 from .product import Product
 from .sessions import LIFE, Sessions
 from .start_over import start_over
@@ -179,8 +180,10 @@ async def _listen(runner: web.AppRunner, port: int, *, or_any: bool) -> None:
     try:
         await web.TCPSite(runner, "127.0.0.1", port).start()
     except OSError as error:
-        if not or_any or error.errno != errno.EADDRINUSE:
+        if error.errno != errno.EADDRINUSE:
             raise
+        if not or_any:
+            raise PortTakenError(port) from None
         await web.TCPSite(runner, "127.0.0.1", 0).start()
 
 
@@ -193,7 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one product."""
     parser = argparse.ArgumentParser(description="One product of the partner as a web service.")
     parser.add_argument("product", help="its name, such as player or tv")
-    parser.add_argument("--port", type=int, default=0, help="0, the default: any free one")
+    parser.add_argument("--port", type=port, default=0, help="0, the default: any free one")
     parser.add_argument("--or-any", action="store_true", help="any free one, too, where the port is taken")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
@@ -201,6 +204,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with suppress(KeyboardInterrupt):
             asyncio.run(serve(Product.from_env(options.product), options.port, or_any=options.or_any))
+    except PortTakenError as error:
+        print(error, file=sys.stderr)
+        return 1
     except (MimiError, OSError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1

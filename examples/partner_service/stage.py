@@ -32,7 +32,6 @@ class Stage:
         launch_module: The module that is run as a launch.
         folder: Where the data are kept, the client secrets among them; a temporary one by default.
         port: Of the identity server; any free one by default.
-        group: Of its processes, as `Process.start` takes it.
         log_level: What the identity server tells of itself.
 
     Attributes:
@@ -46,7 +45,6 @@ class Stage:
         *,
         folder: Path | None = None,
         port: int = 0,
-        group: int | None = None,
         log_level: str = "info",
     ) -> None:
         self.credentials: dict[str, ClientCredentials] = {}
@@ -55,7 +53,6 @@ class Stage:
         self._kept = folder
         self._folder = Path("nowhere")
         self._port = port
-        self._group = group
         self._log_level = log_level
         self._environ = {name: value for name, value in os.environ.items() if not name.startswith("MIMI_")}
         self._server: Process | None = None
@@ -130,7 +127,7 @@ class Stage:
         return ClientCredentials(told["MIMI_CLIENT_ID"], told["MIMI_CLIENT_SECRET"])
 
     async def _run(self, module: str, *arguments: str, **environ: str) -> Process:
-        process = await Process.start("-m", module, *arguments, environ=self._environ | environ, group=self._group)
+        process = await Process.start("-m", module, *arguments, environ=self._environ | environ)
         self._processes.append(process)
         return process
 

@@ -12,6 +12,7 @@ from .narration import Notes
 from .processes import Launch
 from .stage import LAUNCH, Stage
 from .steps import STEPS, Step, Story
+from .stopping import StoppedError, run_until_stopped
 
 
 async def walk_through(launch_module: str = LAUNCH) -> bool:
@@ -50,7 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--launch-module", default=LAUNCH, help="what to run as a launch, for a test that breaks one")
     options = parser.parse_args(arguments)
     try:
-        return 0 if asyncio.run(walk_through(options.launch_module)) else 1
+        return 0 if asyncio.run(run_until_stopped(walk_through(options.launch_module))) else 1
+    except StoppedError as stopped:
+        print(f"\n{stopped}: no process is left, and the data are gone", file=sys.stderr)
+        return stopped.status
     except (MimiError, OSError, RuntimeError) as error:
         print(error, file=sys.stderr)
         return 1

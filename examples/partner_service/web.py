@@ -6,16 +6,16 @@ by Ctrl-C, SIGTERM or SIGHUP. Should one of them end by itself, all end, with th
 
 import argparse
 import asyncio
-import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from mimi_async import MimiError
 
+from .ports import port
 from .processes import Process
 from .stage import PRODUCTS, Stage
+from .stopping import StoppedError, run_until_stopped
 
 PORTS = (8080, 8081)
 """Where the products are, unless somebody else is there."""
@@ -32,7 +32,7 @@ async def run(options: argparse.Namespace) -> None:
         EndedError: One of the processes did not start, or has ended.
     """
     folder = _made(options.data)
-    async with Stage(folder=folder, port=options.server_port, group=0, log_level="warning") as stage:
+    async with Stage(folder=folder, port=options.server_port, log_level="warning") as stage:
         sites = await _sites(stage, options.ports)
         print(f"Ctrl-C ends all, and {'the data stay' if folder else 'the data are gone then'}.", flush=True)
         try:
@@ -78,36 +78,23 @@ async def _watch(name: str, process: Process) -> None:
     raise EndedError(msg)
 
 
-async def run_until_stopped(options: argparse.Namespace) -> None:
-    """Run everything until a signal comes; what is raised is as in `run`."""
-    stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    running, waiting = asyncio.create_task(run(options)), asyncio.create_task(stopped.wait())
-    await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    for task in (running, waiting):
-        task.cancel()  # once: further signals find nothing to cut off, and the processes end in good order
-    with suppress(asyncio.CancelledError):
-        await waiting
-    with suppress(asyncio.CancelledError):
-        await running
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run both products."""
     parser = argparse.ArgumentParser(prog="python -m examples.partner_service.web", description=__doc__)
     parser.add_argument("--data", type=Path, metavar="DIR", help="keep the data there; else they are gone at the end")
     parser.add_argument(
         "--ports",
-        type=int,
+        type=port,
         nargs=len(PRODUCTS),
         metavar="PORT",
         help=f"of {' and '.join(PRODUCTS)}; by default {PORTS[0]} and {PORTS[1]}, or free ones where these are taken",
     )
-    parser.add_argument("--server-port", type=int, default=0, metavar="PORT", help="of the identity server")
+    parser.add_argument("--server-port", type=port, default=0, metavar="PORT", help="of the identity server")
     options = parser.parse_args(arguments)
     try:
-        asyncio.run(run_until_stopped(options))
+        asyncio.run(run_until_stopped(run(options)))
+    except StoppedError:
+        return 0
     except (EndedError, MimiError, OSError, RuntimeError) as error:
         print(error, file=sys.stderr)
         return 1

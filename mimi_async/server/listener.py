@@ -1,6 +1,7 @@
 """The server: a socket, a database, and the keys that belong to it."""
 
 import asyncio
+import errno
 import logging
 import os
 import socket
@@ -37,7 +38,8 @@ def listening(host: str, port: int) -> list[socket.socket]:
                 sockets.append(stack.enter_context(socket.create_server(place, family=family, backlog=BACKLOG)))
         except OSError as error:
             reason = (error.strerror or "no such address").partition(" (while")[0]
-            msg = f"can't listen on {host} port {port}: {reason}"
+            remedy = "; choose another, or 0 for any free one" if error.errno == errno.EADDRINUSE else ""
+            msg = f"can't listen on {host} port {port}: {reason}{remedy}"
         else:
             stack.pop_all()
             return sockets

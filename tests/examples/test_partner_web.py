@@ -6,85 +6,31 @@ import os
 import re
 import signal
 import socket
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
 
+from .programs import Program, left_of, program
 from .sites import Person
 
-ROOT = Path(__file__).parents[2]
 ADDRESS = re.compile(r"(player|tv) +(http://127\.0\.0\.1:\d+)/\n")
 ANY_PORTS = ("--ports", "0", "0")
 
 
-class Web:
+class Web(Program):
     """`python -m examples.partner_service.web`, running."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-        self.out = self.err = ""
 
     async def addresses(self) -> dict[str, str]:
         """Wait until it has told where the products are."""
-        assert self._process.stdout is not None
-        lines = [(await self._process.stdout.readline()).decode() for _ in range(2)]
-        self.out += "".join(lines)
+        lines = [await self.line() for _ in range(2)]
         found = [ADDRESS.fullmatch(line) for line in lines]
-        assert all(found), (lines, (await self._process.communicate())[1])
+        assert all(found), (lines, await self.ended(), self.err)
         return {match[1]: match[2] for match in found if match}
 
-    def signal(self, number: int) -> None:
-        """Send a signal as a terminal does: to the whole process group."""
-        os.killpg(self._process.pid, number)
 
-    async def ended(self) -> int:
-        out, err = await self._process.communicate()
-        self.out += out.decode()
-        self.err += err.decode()
-        assert self._process.returncode is not None
-        return self._process.returncode
-
-    async def first_children(self) -> dict[int, str]:
-        """Wait until it has started a process."""
-        while True:
-            children = await asyncio.to_thread(self.children)
-            if children:
-                return children
-
-    def children(self) -> dict[int, str]:
-        """The processes that it has started, and their command lines."""
-        return {pid: command for pid, parent, command in _processes() if parent == self._process.pid}
-
-
-def _processes() -> list[tuple[int, int, str]]:
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            found.append((int(folder.name), parent, (folder / "cmdline").read_text().replace("\0", " ")))
-        except OSError:  # it has ended meanwhile
-            continue
-    return found
-
-
-@asynccontextmanager
-async def web(*arguments: str) -> AsyncIterator[Web]:
-    command = (sys.executable, "-W", "error", "-m", "examples.partner_service.web", *arguments)
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=pipe, stderr=pipe, process_group=0)
-    try:
-        yield Web(process)
-    finally:
-        if process.returncode is None:
-            process.terminate()
-            await process.communicate()
-
-
-def left_of(children: dict[int, str]) -> set[int]:
-    return {pid for pid, _, command in _processes() if children.get(pid) == command}
+def web(*arguments: str) -> AbstractAsyncContextManager[Web]:
+    return program(Web, "examples.partner_service.web", *arguments)
 
 
 async def malformed(address: str) -> None:
@@ -182,9 +128,28 @@ async def test_a_port_that_was_asked_for_and_is_taken_ends_all_with_the_reason()
         async with web("--ports", "0", port) as running:
             assert await running.ended() == 1
 
-    assert running.err.startswith("tv: it did not start: OSError: ")
-    assert "address already in use" in running.err
+    assert running.err == (
+        f"tv: it did not start: port {port} is taken: choose another, by --port, or with `make web` by "
+        "ARGS='--ports 8090 8091'\n"
+    )
+
+
+async def test_a_port_of_the_server_that_is_taken_ends_all_with_the_reason() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        async with web(*ANY_PORTS, "--server-port", port) as running:
+            assert await running.ended() == 1
+
+    assert f"can't listen on 127.0.0.1 port {port}: Address already in use; choose another, or 0" in running.err
     assert "Traceback" not in running.err
+
+
+@pytest.mark.parametrize("options", [("--ports", "0", "65536"), ("--server-port", "-1"), ("--server-port", "x")])
+async def test_a_port_that_is_none_is_refused_at_once(options: tuple[str, ...]) -> None:
+    async with web(*options) as running:
+        assert await running.ended() == 2
+
+    assert running.err.endswith(f"a port is 0 to 65535, not '{options[-1]}'\n")
 
 
 async def test_a_usual_port_that_is_taken_is_replaced_by_a_free_one(anna: Person) -> None:

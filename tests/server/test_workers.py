@@ -249,4 +249,5 @@ async def test_a_port_that_is_taken_is_told_before_any_worker_is_made(database: 
         port = server.url.rpartition(":")[2]
         ended = await run("serve", "--workers", "2", "--port", port, "--database", f"sqlite:///{database}")
         assert (ended.status, ended.out) == (1, "")
-        assert ended.err == f"Error: can't listen on 127.0.0.1 port {port}: Address already in use\n"
+        reason = "Address already in use; choose another, or 0 for any free one"
+        assert ended.err == f"Error: can't listen on 127.0.0.1 port {port}: {reason}\n"
