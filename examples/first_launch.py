@@ -1,6 +1,6 @@
 """A single-user app. Its first launch makes an anonymous Mimi user, each later one finds it again.
 
-Run `mimi-async serve` in one terminal and, twice, `python examples/first_launch.py` in another.
+Run `.venv/bin/mimi-async serve` in one terminal and, twice, `.venv/bin/python examples/first_launch.py` in another.
 """
 
 import asyncio
@@ -39,8 +39,9 @@ async def main() -> None:
     async with core:  # start, and log in with the stored id if there is one (steps 1 and 2)
         screen = await core.present(profile)  # runs behind the gate, once it is known who the user is
         if not screen.is_onboarded:
-            print("first launch: nobody has onboarded yet")
-            screen = await screen.onboard(year_of_birth=1980)  # makes the anonymous user by itself
+            told = "first launch" if screen.user is None else "the user of a launch that was cut off was found"
+            print(f"{told}: nobody has onboarded yet")
+            screen = await screen.onboard(year_of_birth=1980)  # makes the anonymous user where there is none
         if screen.user is not None:
             print(f"profile: born in {screen.user.year_of_birth}; offers {', '.join(sorted(screen.actions))}")
 

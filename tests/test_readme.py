@@ -124,6 +124,46 @@ def test_the_sample_of_the_pages_shows_them_to_who_is_signed_in(tmp_path: Path, 
     assert mimi_server.users == 0
 
 
+@pytest.mark.parametrize("title", [title for title, sample in SAMPLES if "MIMI_SERVER" in sample])
+def test_a_sample_without_its_environment_says_what_to_set(title: str, tmp_path: Path) -> None:
+    (tmp_path / "sample.py").write_text(sample_of(title))
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("MIMI_")}
+    done = subprocess.run(
+        [sys.executable, "sample.py"],
+        cwd=tmp_path,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "set MIMI_SERVER: see 'Try it' in README\n"
+
+
+def test_the_sample_of_the_pages_says_how_to_choose_another_port(tmp_path: Path, mimi_server: IdentityServer) -> None:
+    (tmp_path / "sample.py").write_text(sample_of("As web pages"))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            [sys.executable, "sample.py"],
+            cwd=tmp_path,
+            env={**environment(mimi_server), "PORT": str(port)},
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert f"('127.0.0.1', {port}): " in done.stderr
+    assert done.stderr.endswith(": choose another port by the environment variable PORT\n")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_samples_that_read_the_server_are_five() -> None:
+    assert sum("MIMI_SERVER" in sample for _, sample in SAMPLES) == 5
+
+
 def fetched(url: str, cookie: str) -> str:
     """Ask for a page until the server is there."""
     for _ in range(100):

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import os
 import signal
+import sys
 
 import asyncpg
 from aiohttp import web
@@ -20,6 +21,11 @@ from .accounts import Accounts
 
 CORE = web.AppKey("core", MimiCore)
 HOST = "127.0.0.1"
+NEEDED = ("MIMI_SERVER", "MIMI_CLIENT_ID", "MIMI_CLIENT_SECRET", "MIMI_STORE_URL", "PARTNER_DATABASE")
+HINT = (
+    "README tells of MIMI_… under 'Try it' and 'On many machines'; PARTNER_DATABASE is the address of a PostgreSQL "
+    "database with the table of examples/partner_cluster/accounts.py"
+)
 
 
 async def visit(request: web.Request) -> web.Response:
@@ -75,8 +81,12 @@ def main() -> None:
     """Run a worker."""
     parser = argparse.ArgumentParser(prog="python -m examples.partner_cluster.worker", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0: any free one")
+    port = parser.parse_args().port
+    missing = [name for name in NEEDED if not os.environ.get(name)]
+    if missing:
+        sys.exit(f"set {' and '.join(missing)}: {HINT}")
     logging.basicConfig(level=logging.WARNING)
-    asyncio.run(serve(parser.parse_args().port))
+    asyncio.run(serve(port))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from mimi_async import (
     AuthController,
+    ConfigurationError,
     HearingTestResult,
     LogInAnonymously,
     MimiCore,
@@ -149,7 +150,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--allow-named-users", action="store_true", help="forget allows_anonymous_user_only")
     parser.add_argument("--on-go", action="store_true", help="be ready, and begin with a line from standard input")
     options = parser.parse_args(arguments)
-    product = Product.from_env(options.product)
+    try:
+        product = Product.from_env(options.product)
+    except ConfigurationError as error:
+        print(f"ConfigurationError: {error}", file=sys.stderr)
+        return 1
     if options.on_go:
         tell("ready")
         sys.stdin.readline()

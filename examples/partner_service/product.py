@@ -7,6 +7,7 @@ from pathlib import Path
 from mimi_async import (
     AuthController,
     ClientCredentials,
+    ConfigurationError,
     ErasedAnonymousIdError,
     MimiCore,
     MimiError,
@@ -39,12 +40,21 @@ class Product:
 
     @classmethod
     def from_env(cls, name: str) -> "Product":
-        """Read MIMI_SERVER, MIMI_CLIENT_ID, MIMI_CLIENT_SECRET, and PARTNER_DATA, the folder of the partner's data."""
+        """Read MIMI_SERVER, MIMI_CLIENT_ID, MIMI_CLIENT_SECRET, and PARTNER_DATA, the folder of the partner's data.
+
+        Raises:
+            ConfigurationError: There is no client id, or no secret.
+        """
+        try:
+            credentials = ClientCredentials.from_env()
+        except ConfigurationError as error:
+            msg = f"{error}; README gives them under 'Try it'"
+            raise ConfigurationError(msg) from None
         data = Path(os.environ.get("PARTNER_DATA", "."))
         return cls(
             name,
             server=os.environ.get("MIMI_SERVER", "http://127.0.0.1:8765"),
-            credentials=ClientCredentials.from_env(),
+            credentials=credentials,
             accounts=Accounts(data / "accounts.sqlite3"),
             store=store_of(data, name),
         )

@@ -65,5 +65,21 @@ def test_a_launch_without_the_server_fails_with_the_reason_and_loses_nothing(
     assert mimi_server.users == 1
 
 
+def test_a_creation_that_was_cut_off_is_finished_and_not_called_a_first_launch(
+    app: App, mimi_server: IdentityServer
+) -> None:
+    mimi_server.drop_reply("/v1/anonymous-users", times=None)
+    cut_off = app.launch()
+    mimi_server.heal()
+    later = app.launch()
+
+    assert (cut_off.returncode, cut_off.stdout) == (1, "first launch: nobody has onboarded yet\n")
+    assert (later.returncode, later.stderr) == (0, "")
+    assert "the user of a launch that was cut off was found: nobody has onboarded yet\n" in later.stdout
+    assert "first launch" not in later.stdout
+    assert "born in 1980" in later.stdout
+    assert mimi_server.users == 1
+
+
 def test_it_is_short() -> None:
     assert len(EXAMPLE.read_text().splitlines()) < 60
