@@ -66,7 +66,8 @@ def whole(*tables: str) -> str:
     """Return a condition of a statement that reads: it fails, by a division by zero, where rows may be missing.
 
     That is on a replica, which may lag behind, and where row security hides rows. Asked within the statement, it also
-    holds behind a pooler, which may lead each statement to another server.
+    holds behind a pooler, which may lead each statement to another server. Where PostgreSQL knows without it that there
+    is no row it is not asked: read from something that always has one, and join what may have none.
     """
     hides = "".join(f" OR row_security_active('{table}')" for table in tables)
     return f"(SELECT 1 / (NOT (pg_is_in_recovery(){hides}))::int) = 1"

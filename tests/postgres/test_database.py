@@ -94,6 +94,34 @@ async def test_gives_up_after_some_tries(numbers: Database) -> None:
     assert len(tries) == 5
 
 
+@pytest.mark.parametrize(
+    "error", [asyncpg.ReadOnlySQLTransactionError, asyncpg.DivisionByZeroError, asyncpg.DuplicatePreparedStatementError]
+)
+async def test_a_connection_to_the_wrong_server_is_given_up_for_another(
+    numbers: Database, error: type[asyncpg.PostgresError]
+) -> None:
+    connections = []
+
+    async def work(connection: Connection) -> int:
+        connections.append(await connection.fetchval("SELECT pg_backend_pid()"))
+        if len(connections) < 3:
+            raise error
+        return len(connections)
+
+    assert await numbers.run(work) == 3
+    assert len({*connections}) == 3
+
+
+async def test_statements_that_somebody_else_has_deallocated_are_prepared_anew(postgres: Postgres) -> None:
+    async with asyncpg.create_pool(postgres.make_database(), min_size=0, max_size=1) as pool:
+        database = Database(pool, NUMBERS)
+        await database.open(make=True)
+        for _ in range(2):
+            assert await database.run(lambda connection: connection.fetchval(COUNT)) == 0
+            await pool.execute("DEALLOCATE ALL")
+        await database.close()
+
+
 async def test_tries_nothing_again_that_would_fail_again(numbers: Database) -> None:
     tries = []
 

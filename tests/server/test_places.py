@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from mimi_async.errors import ConfigurationError
 from mimi_async.server.places import FilePlace, PostgresPlace, place_of
 
 SHOWN = {
@@ -36,3 +37,10 @@ def test_everything_else_is_a_file() -> None:
         assert place == FilePlace(Path(path))
         assert place_of(place) is place
         assert str(place) == str(Path(path))
+
+
+@pytest.mark.parametrize("address", ["postgresql+asyncpg://me:hush@db/mimi", "mysql://me:hush@db", "POSTGRESQL://hush"])
+def test_an_address_of_something_else_is_no_file_and_is_not_quoted(address: str) -> None:
+    with pytest.raises(ConfigurationError, match="is the path of a file, or postgresql://user@host/database") as caught:
+        place_of(address)
+    assert "hush" not in str(caught.value)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -152,3 +153,42 @@ async def test_the_frames_that_an_error_goes_through_hold_no_secret(store: Postg
         assert caught.value.__context__ is None
         shown = [repr(entry.frame.f_locals) for entry in caught.traceback[1:]]
         assert not any(record.secret.reveal() in text for text in shown for record in (first, second))
+
+
+async def test_what_row_security_begins_to_hide_is_told_as_such(tables: Tables, postgres: Postgres) -> None:
+    reader = f"r{uuid.uuid4().hex}"
+    schema = tables.schema
+    postgres.tell(
+        f"CREATE ROLE {reader} LOGIN; GRANT USAGE ON SCHEMA {schema} TO {reader};"
+        f"GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO {reader}"
+    )
+    async with PostgresStore(tables.dsn.replace("postgres@", f"{reader}@"), schema=schema) as store:
+        record = await store.claim("a", fresh_active())
+        tables.tell("ALTER TABLE {t} ENABLE ROW LEVEL SECURITY")
+        for call in (
+            store.load("a"),
+            store.claim("a", fresh_active()),
+            store.replace("a", record, fresh_active()),
+            store.forget("a", record),
+            store.set_aside("a", record),
+            anext(aiter(store.accounts())),
+        ):
+            with pytest.raises(StoreUnavailableError):
+                await call
+        tables.tell("ALTER TABLE {t} DISABLE ROW LEVEL SECURITY")
+        assert await store.load("a") == record
+
+
+async def test_leaving_that_is_cancelled_still_closes_the_database(
+    tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = tables.store()
+    await store.__aenter__()
+    monkeypatch.setattr(store._listener, "close", asyncio.Event().wait)
+    leaving = asyncio.create_task(store.__aexit__(None, None, None))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    with pytest.raises(StoreUnavailableError, match="is not open"):
+        await store.load("a")

@@ -16,7 +16,7 @@ from mimi_async.errors import StoreCorruptError, StoreError
 from mimi_async.identity import AnonymousId
 from mimi_async.postgres import Connection
 from mimi_async.stores import DamagedIdentity, PostgresStore, StoredIdentity
-from mimi_async.stores.postgres.statements import record_of
+from mimi_async.stores.postgres.statements import found_in
 from mimi_async.testing.store_scenarios import fresh_active, fresh_pending
 
 from .rows import cuts, flips
@@ -155,8 +155,8 @@ async def test_the_row_of_another_account_is_damage_whoever_has_found_it(store: 
     """As a damaged index would find it."""
     await store.claim("a", RECORD)
     row = await store._database.run(lambda connection: connection.fetchrow(store._statements.load, "a"))
-    assert record_of("a", row) == RECORD
-    assert isinstance(record_of("b", row), StoreCorruptError)
+    assert found_in("a", row) == RECORD
+    assert isinstance(found_in("b", row), StoreCorruptError)
 
 
 @pytest.fixture

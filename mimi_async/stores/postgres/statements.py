@@ -80,36 +80,47 @@ textsend(account) || '\x00' || textsend(state) || '\x00' || textsend(secret) || 
 _IS_THAT_DAMAGE: Final = """(textsend(state), textsend(secret), textsend(user_id), revision, changed_at, digest)
 IS NOT DISTINCT FROM ($2::bytea, $3::bytea, $4::bytea, $5::bytea, $6::double precision, $7::bytea)"""
 
+# Each reads `FROM one LEFT JOIN what is kept`, so that there is a row in any case: where PostgreSQL knows that there is
+# none, as where row security hides all, it asks no condition. Whether anything is kept stands in the row's last column.
 _WHOLE: Final = whole("{schema}.identities")
-_LOAD: Final = f"SELECT {_ROW} FROM {{schema}}.identities WHERE {_WHOLE} AND account = $1"  # noqa: S608 - ours, as all of them
+_FOUND: Final = f"SELECT {_ROW}, is_kept FROM (VALUES (1)) AS one"  # noqa: S608 - ours, as all of them
+
+_LOAD: Final = f"""
+{_FOUND} LEFT JOIN (SELECT *, true AS is_kept FROM {{schema}}.identities WHERE account = $1) AS kept ON true
+WHERE {_WHOLE}"""  # noqa: S608
 
 # An update that changes nothing: it gives the loser of a race the row of the winner, which it may not see yet.
 _CLAIM: Final = f"""
 INSERT INTO {{schema}}.identities (account, {_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7)
-ON CONFLICT (account) DO UPDATE SET account = excluded.account RETURNING {_ROW}"""  # noqa: S608
+ON CONFLICT (account) DO UPDATE SET account = excluded.account RETURNING {_ROW}, true"""  # noqa: S608
 
 # The row is written in any case, as it is or anew. Where it was written to meanwhile, the newest version counts.
 _CHOICES: Final = ", ".join(
     f"{name} = CASE WHEN {_IS_EXPECTED} THEN ${number} ELSE {name} END" for number, name in enumerate(_NAMES, start=3)
 )
-_REPLACE: Final = f"UPDATE {{schema}}.identities SET {_CHOICES} WHERE account = $1 RETURNING {_ROW}"  # noqa: S608
+_REPLACE: Final = f"""
+WITH kept AS (UPDATE {{schema}}.identities SET {_CHOICES} WHERE account = $1 RETURNING *, true AS is_kept)
+{_FOUND} LEFT JOIN kept ON true WHERE {_WHOLE}"""  # noqa: S608
 
 # `found` waits for whoever writes to the row, and locks its newest version: that is what is judged and deleted. Where
 # it was deleted meanwhile, and perhaps claimed anew, there was nothing for a moment: that is the answer.
-_TAKE: Final = """
-WITH found AS (SELECT * FROM {{schema}}.identities WHERE account = $1 FOR UPDATE),
-judged AS (SELECT account FROM found WHERE {condition}),
-gone AS (DELETE FROM {{schema}}.identities AS kept USING judged WHERE kept.account = judged.account RETURNING kept.*)
-{aside}SELECT {row} FROM found WHERE NOT EXISTS (SELECT FROM gone)"""
+_TAKE: Final = f"""
+WITH found AS (SELECT *, true AS is_kept FROM {{{{schema}}}}.identities WHERE account = $1 FOR UPDATE),
+judged AS (SELECT account FROM found WHERE {{condition}}),
+gone AS (DELETE FROM {{{{schema}}}}.identities AS kept USING judged WHERE kept.account = judged.account
+RETURNING kept.*)
+{{aside}}{_FOUND} LEFT JOIN found ON NOT EXISTS (SELECT FROM gone) WHERE {{whole}}"""  # noqa: S608
 _ASIDE: Final = """, aside AS (INSERT INTO {schema}.set_aside
 SELECT *, extract(epoch FROM clock_timestamp()) FROM gone)
 """
-_FORGET: Final = _TAKE.format(condition=_IS_EXPECTED, aside="", row=_ROW)
-_SET_ASIDE: Final = _TAKE.format(condition=_IS_EXPECTED, aside=_ASIDE, row=_ROW)
-_MOVE_DAMAGE: Final = _TAKE.format(condition=_IS_THAT_DAMAGE, aside=_ASIDE, row=_ROW)
+_FORGET: Final = _TAKE.format(condition=_IS_EXPECTED, aside="", whole=_WHOLE)
+_SET_ASIDE: Final = _TAKE.format(condition=_IS_EXPECTED, aside=_ASIDE, whole=_WHOLE)
+_MOVE_DAMAGE: Final = _TAKE.format(condition=_IS_THAT_DAMAGE, aside=_ASIDE, whole=_WHOLE)
 
 _ACCOUNTS: Final = f"""
-SELECT textsend(account) FROM {{schema}}.identities WHERE {_WHOLE} AND account > $1 ORDER BY account LIMIT $2"""  # noqa: S608
+SELECT textsend(account) FROM (VALUES (1)) AS one LEFT JOIN
+(SELECT account FROM {{schema}}.identities WHERE account > $1 ORDER BY account LIMIT $2) AS page ON true
+WHERE {_WHOLE} ORDER BY account"""  # noqa: S608
 
 
 class Statements:
@@ -142,12 +153,15 @@ def damage_of(row: Sequence[object]) -> Sequence[object]:
     return row[:6]
 
 
-def record_of(account: str, row: Sequence[object]) -> StoredIdentity | StoreCorruptError:
-    """Return the record that a row holds, or what is to be raised."""
-    if _is_intact(account, row):
+def found_in(account: str, row: Sequence[object]) -> StoredIdentity | StoreCorruptError | None:
+    """Return the record that a statement has found, what is to be raised, or None: there is none."""
+    *record, is_kept = row
+    if not is_kept:
+        return None
+    if _is_intact(account, record):
         with suppress(UnicodeDecodeError):
-            return read_row([*_decoded(row[:3]), *row[3:]], is_intact=True)
-    return read_row(row, is_intact=False)
+            return read_row([*_decoded(record[:3]), *record[3:]], is_intact=True)
+    return read_row(record, is_intact=False)
 
 
 def _is_intact(account: str, row: Sequence[object]) -> bool:

@@ -9,7 +9,7 @@ from ...errors import StoreCorruptError
 from ...postgres import Address, Connection, Database, Listener, Source
 from ..base import Change, DamagedIdentity, IdentityStore, StoredIdentity
 from .news import OwnChanges, deletion_of, replacement_by
-from .statements import Statements, damage_of, record_of, schema_of, values_of
+from .statements import Statements, damage_of, found_in, schema_of, values_of
 
 _SCHEMA: Final = "mimi_store"
 _PAGE: Final = 1_000
@@ -130,24 +130,23 @@ class PostgresStore(IdentityStore):
         """Return what a statement finds; its values are secrets, which no frame holds that an error goes through."""
 
         async def work(connection: Connection) -> _Found:
-            row = await connection.fetchrow(statement, account, *values())
-            return None if row is None else record_of(account, row)
+            return found_in(account, await connection.fetchrow(statement, account, *values()))
 
         return await self._database.run(work)
 
     async def _damage_moved(self, account: str, revision: bytes, connection: Connection) -> _Found:
         row = await connection.fetchrow(self._statements.load, account)
-        found = None if row is None else record_of(account, row)
+        found = found_in(account, row)
         if not isinstance(found, StoreCorruptError) or found.revision != revision:
             return found
         with self._own.making(deletion_of(row[3])):
             row = await connection.fetchrow(self._statements.move_damage, account, *damage_of(row))
-        return None if row is None else record_of(account, row)
+        return found_in(account, row)
 
     async def _page_after(self, last: str, connection: Connection) -> list[str]:
         rows = await connection.fetch(self._statements.accounts, last, _PAGE)
         try:
-            return [row[0].decode() for row in rows]
+            return [row[0].decode() for row in rows if row[0] is not None]
         except UnicodeDecodeError:
             pass
         msg = "the name of an account can't be read; the store was kept as it is: restore a backup"
