@@ -66,6 +66,7 @@ class Process:
         while (line := await self.line()) is not None:
             if line.startswith("serving "):
                 return line.split()[1]
+        await self.ended()
         msg = f"it did not start: {' · '.join(self.lines[-3:])}"
         raise RuntimeError(msg)
 
