@@ -50,7 +50,6 @@ def store() -> None:
     "--print",
     "prints",
     is_flag=True,
-    is_eager=True,  # so that `opened_or_none` knows of it
     help="Print the SQL of PostgreSQL, for migrations of your own; change nothing. It needs no STORE.",
 )
 def init_store(store: IdentityStore | None, *, prints: bool) -> None:
