@@ -58,7 +58,7 @@ def test_refuses_what_is_broken_and_quotes_nothing_of_it(address: str) -> None:
     assert not [word for word in ("mimi:", "hush", "example") if word in shown_dsn(address)]
 
 
-@pytest.mark.parametrize("part", ["%2F", "%2Fa.", "a.", ":1,", "[", "%2f,", "a,"])
+@pytest.mark.parametrize("part", ["%2F", "%2Fa.", "%2Fa,", "a.", "a,", ":1,", "["])
 def test_no_address_takes_long_to_refuse(part: str) -> None:
     """The limit of a test ends it, where the pattern tries each way to divide the hosts."""
     for address in (f"postgresql://{part * 200}#", f"postgresql://hush@{part * 200}#/ids"):

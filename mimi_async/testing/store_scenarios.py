@@ -10,17 +10,17 @@ from unittest import SkipTest
 from ..identity import AnonymousId, CreateKey
 from ..stores.base import IdentityStore, StoredIdentity
 
-_SECONDS = 60.0
-
 
 class Contract:
     """What a subclass tells about its store.
 
     Attributes:
+        seconds: How long a test may take before it is said that the store hangs. More for a slow one.
         lasting: Whether a store finds what an earlier one has kept at the same place. False for one in memory.
         place: An empty folder of the test, where a store may keep files.
     """
 
+    seconds: ClassVar[float] = 60.0
     lasting: ClassVar[bool] = True
     place: Path
 
@@ -47,7 +47,7 @@ def scenario(body: Callable[[_Contract, IdentityStore], Awaitable[None]]) -> Cal
     """Make a test of a coroutine that wants an empty store, entered."""
 
     async def run(contract: _Contract) -> None:
-        async with asyncio.timeout(_SECONDS), contract.make_store(contract.place) as store:
+        async with asyncio.timeout(contract.seconds), contract.make_store(contract.place) as store:
             await body(contract, store)
 
     def test(self: _Contract, tmp_path: Path) -> None:

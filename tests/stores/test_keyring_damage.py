@@ -10,6 +10,7 @@ import pytest
 from mimi_async.errors import StoreCorruptError, StoreUnavailableError
 from mimi_async.identity import AnonymousId
 from mimi_async.stores import DamagedIdentity, StoredIdentity
+from mimi_async.stores.keyring.texts import Tombstone
 from mimi_async.testing.store_scenarios import fresh_active, fresh_pending
 
 from .keyrings import FileKeyring, failing_with, keyring_at, marker_at, store_at
@@ -55,6 +56,25 @@ async def test_every_truncation_and_every_bit_flip_of_an_entry_is_damage(
             seen.add(caught.value.revision)
         backend.answers = whole
         assert await store.load("a") == record
+
+
+async def test_every_truncation_and_every_bit_flip_of_a_tombstone_is_damage(tmp_path: Path) -> None:
+    backend = Answering(tmp_path / "keyring.sqlite3")
+    async with store_at(tmp_path, backend) as store:
+        backend.answers = whole = Tombstone().write("a").encode()
+        assert await store.load("a") is None
+        for text in damages(whole):
+            backend.answers = text
+            with pytest.raises(StoreCorruptError):
+                await store.load("a")
+
+
+async def test_a_tombstone_of_another_account_is_damage(tmp_path: Path) -> None:
+    backend = Answering(tmp_path / "keyring.sqlite3")
+    backend.answers = Tombstone().write("b").encode()
+    async with store_at(tmp_path, backend) as store:
+        with pytest.raises(StoreCorruptError):
+            await store.load("a")
 
 
 ODD = {

@@ -50,6 +50,8 @@ def store_at(place: Path, *, timeout: float = 55.0) -> KeyringStore:
 
 
 class TestSecretService(StoreContract):
+    seconds = 110.0
+
     def make_store(self, place: Path) -> IdentityStore:
         return store_at(place)
 

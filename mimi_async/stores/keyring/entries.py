@@ -144,8 +144,7 @@ class Entries:
         self._markers.write(Marker.forgotten(account, tombstone.revision))
         with suppress(StoreUnavailableError):
             self._ask(self._backend.delete_password, name_of(account))
-            if self._get(name_of(account)) is None:
-                self._markers.remove(account)
+            self._markers.remove(account)
 
     def _set(self, name: str, text: str) -> None:
         self._ask(self._backend.set_password, name, text)
