@@ -2,7 +2,8 @@
 
 try:
     from .address import Address
-    from .database import Connection, Database, Source
+    from .checks import Connection
+    from .database import Database, Source
     from .listener import Listener
 except ModuleNotFoundError as _missing:
     if _missing.name != "asyncpg":

@@ -2,15 +2,16 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from typing import Any, Final, Protocol, TypeAlias, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final, TypeAlias, TypeVar
 
 import asyncpg
 
 from ..errors import ConfigurationError, MimiError, StoreUnavailableError
 from ..home import Home
 from .address import CONNECT_SECONDS, Address
+from .checks import Connection, check_rows, check_values
 from .failures import ANY, ELSEWHERE, FLEETING, HOPELESS, LOST, is_missing, translated, unanswered
 from .schema import Schema
 
@@ -20,33 +21,7 @@ Source: TypeAlias = "str | asyncpg.Pool"
 """Where a database is: its address, or a pool of the host's."""
 
 
-class Connection(Protocol):
-    """What is used of a connection of the driver, which carries no types."""
-
-    async def execute(self, query: str, *args: object) -> str:
-        """Execute a statement; return its command tag."""
-
-    async def fetch(self, query: str, *args: object) -> Sequence[Any]:
-        """Return all rows."""
-
-    async def fetchrow(self, query: str, *args: object) -> Any:
-        """Return the first row, or None."""
-
-    async def fetchval(self, query: str, *args: object) -> Any:
-        """Return the first column of the first row, or None."""
-
-    def transaction(self) -> AbstractAsyncContextManager[Any]:
-        """Begin a transaction; leaving it commits, or takes back what was done where the body raises."""
-
-
 _MOST_TRIES: Final = 5
-
-_HIDDEN: Final = """
-SELECT pg_is_in_recovery(), COALESCE(bool_or(row_security_active(kept.oid)), false) FROM pg_class AS kept
-WHERE kept.relnamespace = $1::regnamespace AND kept.relkind IN ('r', 'p')"""
-
-_VALUES: Final = ("text", b"bytes", 0.5, 7, True, ["texts"], None)
-_ECHO: Final = "SELECT $1::text, $2::bytea, $3::double precision, $4::bigint, $5::boolean, $6::text[], $7::integer"
 
 
 class Database:
@@ -222,8 +197,7 @@ class Database:
         if version is None:
             msg = f"the tables of the {self.schema.purpose} are not in this database: {self.schema.remedy}"
             raise ConfigurationError(msg)
-        await self.run(self._checked_values)
-        await self.run(self._checked_rows)
+        await self.run(self._checked)
         if version > self.schema.version:
             msg = (
                 f"the tables of the {self.schema.purpose} are of version {version}, this program knows "
@@ -240,23 +214,9 @@ class Database:
             return None
         return version
 
-    async def _checked_values(self, connection: Connection) -> None:
-        """Refuse a pool whose host has taught it another way to read values: good records would look damaged."""
-        with suppress(TypeError, ValueError, asyncpg.DataError):
-            echo = tuple(await connection.fetchrow(_ECHO, *_VALUES))
-            if [(type(value), value) for value in echo] == [(type(value), value) for value in _VALUES]:
-                return
-        msg = f"the pool of the {self.schema.purpose} has type codecs of its own: give it one without them"
-        raise ConfigurationError(msg)
-
-    async def _checked_rows(self, connection: Connection) -> None:
-        """Refuse to read what may lack rows that are there: "nothing stored" would be believed."""
-        is_replica, hides = await connection.fetchrow(_HIDDEN, self.schema.name)
-        if is_replica:
-            raise asyncpg.ReadOnlySQLTransactionError
-        if hides:
-            msg = f"row security hides rows of the {self.schema.purpose} from this user: exempt it (BYPASSRLS)"
-            raise ConfigurationError(msg)
+    async def _checked(self, connection: Connection) -> None:
+        await check_values(connection, self.schema)
+        await check_rows(connection, self.schema)
 
     async def _made(self, connection: Connection) -> None:
         async with connection.transaction():

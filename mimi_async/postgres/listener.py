@@ -10,7 +10,8 @@ import asyncpg
 
 from ..errors import ConfigurationError, StoreError
 from .address import CONNECT_SECONDS, Address
-from .database import Connection, Database
+from .checks import Connection
+from .database import Database
 from .failures import ANY, translated
 
 _log = logging.getLogger(__name__)

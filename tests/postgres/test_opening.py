@@ -158,7 +158,9 @@ async def test_a_pool_that_reads_or_writes_values_in_another_way_is_refused(
         await connection.set_type_codec(kind, encoder=encoder, decoder=decoder, schema="pg_catalog")
 
     async with asyncpg.create_pool(dsn, min_size=0, init=teach) as pool:
-        with pytest.raises(ConfigurationError, match="the pool of the box of numbers has type codecs of its own"):
+        with pytest.raises(
+            ConfigurationError, match="the connections of the box of numbers have type codecs of their own"
+        ):
             await count(Database(pool, NUMBERS))
 
 
@@ -169,10 +171,12 @@ async def test_a_pool_of_another_event_loop_is_refused(dsn: str) -> None:
         assert await count(Database(pool, NUMBERS)) == 1
 
 
-async def test_an_encoding_that_python_does_not_know_is_told_as_such(dsn: str) -> None:
-    async with asyncpg.create_pool(dsn, min_size=0, server_settings={"client_encoding": "EUC_TW"}) as pool:
-        with pytest.raises(ConfigurationError, match="a client_encoding that Python does not know: leave it at UTF8"):
-            await count(Database(pool, NUMBERS))
+@pytest.mark.parametrize("encoding", ["LATIN1", "WIN1252", "EUC_JP", "SQL_ASCII", "EUC_TW"])
+async def test_an_encoding_other_than_utf8_is_refused(dsn: str, encoding: str) -> None:
+    async with asyncpg.create_pool(dsn, min_size=0, server_settings={"client_encoding": encoding}) as pool:
+        for source in (pool, f"{dsn}?client_encoding={encoding}"):
+            with pytest.raises(ConfigurationError, match="client_encoding"):
+                await count(Database(source, NUMBERS))
 
 
 @pytest.mark.parametrize("name", ["user", "select", "pg_numbers"])

@@ -58,7 +58,8 @@ class FileKeyring(KeyringBackend):
 
     def set_password(self, service: str, username: str, password: str) -> None:
         self._meet("set")
-        self._run("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", service, username, password.encode())
+        self._run("DELETE FROM entries WHERE service = ? AND username = ?", service, username)  # as that of macOS does
+        self._run("INSERT INTO entries VALUES (?, ?, ?)", service, username, password.encode())
         self.after("set")
 
     def delete_password(self, service: str, username: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from mimi_async.errors import StoreCorruptError, StoreUnavailableError
 from mimi_async.stores import KeyringStore, StoredIdentity
+from mimi_async.stores.keyring.markers import name_of
 from mimi_async.testing.store_scenarios import fresh_active, fresh_pending
 
 from .keyrings import FileKeyring, failing_with, keyring_at, marker_at, nothing, store_at
@@ -131,15 +132,17 @@ async def test_a_tombstone_counts_only_where_it_was_set_last(tmp_path: Path, mon
     async with store_at(tmp_path, backend) as store:
         monkeypatch.setattr(backend, "delete_password", nothing)
         await store.forget("a", await store.claim("a", fresh_active()))
-        (old,) = backend.entries().values()
+        old = backend.entries()[name_of("a")]
         record = await store.claim("a", fresh_active())
-        (whole,) = backend.entries().values()
+        whole = backend.entries()[name_of("a")]
         backend.spoil("a", old)
         await refused(store, record, "holds another record of the account than was written last")
+        assert [account async for account in store.accounts()] == ["a"]
         backend.spoil("a", whole)
         backend.after = lambda verb: backend.spoil("a", old) if verb == "set" else None
         with pytest.raises(StoreUnavailableError, match="did not keep"):
             await store.forget("a", record)
+        assert [account async for account in store.accounts()] == ["a"]
         await refused(store, record, "holds another record of the account than was written last")
         marker_at(tmp_path).write_text("damage")
         await refused(store, record, "holds another record of the account than was written last")
@@ -154,6 +157,7 @@ async def test_a_marker_is_on_the_disk_before_the_keyring_is_told_and_before_the
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps: list[str] = []
+    copied, written = ("set", "get"), ("marker", "folder", "set", "get", "marker", "folder")
 
     def sync(descriptor: int) -> None:
         steps.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "marker")
@@ -163,11 +167,13 @@ async def test_a_marker_is_on_the_disk_before_the_keyring_is_told_and_before_the
         monkeypatch.setattr(os, "fsync", sync)
         backend.before = steps.append
         record = await store.claim("a", fresh_active())
-        assert steps == ["get", "marker", "folder", "set", "get", "marker", "folder"]
+        assert steps == ["get", *written]
+        steps.clear()
+        record = await store.replace("a", record, fresh_active()) or record
+        assert steps == ["get", *copied, *written, "delete"]
         steps.clear()
         await store.forget("a", record)
-        tombstone = ["marker", "folder", "set", "get", "marker", "folder"]
-        assert steps == ["get", *tombstone, "delete", "folder"]
+        assert steps == ["get", *copied, *written, "delete", "get", "delete", "folder"]
 
 
 async def test_a_marker_takes_the_place_of_another_as_a_whole(tmp_path: Path) -> None:

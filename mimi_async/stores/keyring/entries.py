@@ -4,13 +4,14 @@ Nobody is told of a record before its marker says "written", on the disk; from t
 between any two steps leaves may be taken for what it looks like:
 
     first write   marker "writing" → set → read back → "written"    nobody was told of it: there or not, both are true
-    overwrite     the same, the marker names both revisions         the old or the new record is there; neither is a lie
-    forget        marker "forgetting" → set a tombstone → read      the record or the tombstone is there, and "not
-                  back → "forgotten" → delete → no marker           found" is a lie until the tombstone was read back
+    overwrite     copy the old record → the same, the marker        the old or the new record is there, or the copy of
+                  names both revisions → delete the copy            the old one; neither is a lie
+    forget        overwrite by a tombstone, marker "forgetting"     the record, its copy or the tombstone is there, and
+                  → "forgotten" → delete → no marker                "not found" is a lie until the tombstone was read
     move aside    copy it to another name → forget                  once more makes the same copy
 
-A tombstone is what the keyring says of a record that is gone. "Not found" would say the same, and a keyring says it
-of records that it has, too.
+Some keyrings overwrite an entry by deleting it first, as that of macOS: hence the copy. A tombstone is what the keyring
+says of a record that is gone. "Not found" would say the same, and a keyring says it of records that it has, too.
 """
 
 from collections.abc import Callable
@@ -47,6 +48,9 @@ class Entries:
     def load(self, account: str) -> StoredIdentity | None:
         marker = self._markers.read(account)
         text = self._get(name_of(account))
+        is_copy = text is None and marker is not None and marker.is_overwriting
+        if is_copy:
+            text = self._get(_copy_of(account))
         if text is None:
             self._check_absence(account, marker)
             return None
@@ -58,6 +62,8 @@ class Entries:
         self._check_found(account, marker is None or marker.allows_record(found.revision))
         settled = Marker.written(account, found.revision)
         if marker != settled:
+            if is_copy:
+                self._set(name_of(account), text)
             self._markers.write(settled)
         return found
 
@@ -74,18 +80,18 @@ class Entries:
         except StoreCorruptError as error:
             if not isinstance(expected, DamagedIdentity) or error.revision != expected.revision:
                 raise
-            self._move_aside(account, None)
+            self._move_aside(account, self._damage(account, expected), None)
             return None
         if found is None or isinstance(expected, DamagedIdentity) or found.revision != _revision(expected):
             return found
-        self._delete(account, found)
+        self._delete(account, write_text(account, found), found)
         return None
 
     def set_aside(self, account: str, expected: StoredIdentity) -> StoredIdentity | None:
         found = self.load(account)
         if found is None or found.revision != expected.revision:
             return found
-        self._move_aside(account, found)
+        self._move_aside(account, write_text(account, found), found)
         return None
 
     def accounts(self) -> tuple[str, ...]:
@@ -101,7 +107,10 @@ class Entries:
     def _is_there(self, marker: Marker) -> bool:
         account = self._account(marker)
         text = self._get(name_of(account))
-        return not marker.allows_absence if text is None else Tombstone.read(account, text) is None
+        if text is None:
+            return not marker.allows_absence
+        tombstone = Tombstone.read(account, text)
+        return tombstone is None or not marker.allows_tombstone(tombstone.revision)
 
     def _check_absence(self, account: str, marker: Marker | None) -> None:
         if marker is None or marker.allows_absence:
@@ -122,19 +131,30 @@ class Entries:
         raise StoreUnavailableError(msg)
 
     def _write(self, account: str, found: StoredIdentity | None, new: StoredIdentity) -> StoredIdentity:
+        if found is not None:
+            self._set(_copy_of(account), write_text(account, found))
         self._markers.write(Marker.writing(account, new.revision, _revision(found)))
         self._set(name_of(account), write_text(account, new))
         self._markers.write(Marker.written(account, new.revision))
+        if found is not None:
+            self._drop(_copy_of(account))
         return new
 
-    def _move_aside(self, account: str, record: StoredIdentity | None) -> None:
-        text = self._get(name_of(account))
-        if text is not None:
-            self._set(f"{name_of(account)}.aside.{digest_of(text).hex()}", text)
-        self._delete(account, record)
+    def _damage(self, account: str, expected: DamagedIdentity) -> str:
+        for name in (name_of(account), _copy_of(account)):
+            text = self._get(name)
+            if text is not None and digest_of(text) == expected.revision:
+                return text
+        msg = "the keyring says something else than before of the damaged record: nothing was changed; try again"
+        raise StoreUnavailableError(msg)
 
-    def _delete(self, account: str, record: StoredIdentity | None) -> None:
+    def _move_aside(self, account: str, text: str, record: StoredIdentity | None) -> None:
+        self._set(f"{name_of(account)}.aside.{digest_of(text).hex()}", text)
+        self._delete(account, text, record)
+
+    def _delete(self, account: str, text: str, record: StoredIdentity | None) -> None:
         tombstone = Tombstone()
+        self._set(_copy_of(account), text)
         self._markers.write(Marker.forgetting(account, tombstone.revision, _revision(record)))
         self._set(name_of(account), tombstone.write(account))
         self._bury(account, tombstone)
@@ -142,9 +162,18 @@ class Entries:
     def _bury(self, account: str, tombstone: Tombstone) -> None:
         """Take away a tombstone that was read. Where the keyring refuses it stays: there is no secret in it."""
         self._markers.write(Marker.forgotten(account, tombstone.revision))
-        with suppress(StoreUnavailableError):
-            self._ask(self._backend.delete_password, name_of(account))
+        self._drop(_copy_of(account))
+        if self._get(_copy_of(account)) is not None:
+            self._set(_copy_of(account), tombstone.write(account))
+        if self._drop(name_of(account)):
             self._markers.remove(account)
+
+    def _drop(self, name: str) -> bool:
+        """Delete an entry that nobody needs; tell whether the keyring said that it did."""
+        with suppress(StoreUnavailableError):
+            self._ask(self._backend.delete_password, name)
+            return True
+        return False
 
     def _set(self, name: str, text: str) -> None:
         self._ask(self._backend.set_password, name, text)
@@ -171,6 +200,10 @@ class Entries:
         except BaseException as error:  # noqa: BLE001 - whatever somebody else's back-end raises
             refused = refusal(error)
         raise refused
+
+
+def _copy_of(account: str) -> str:
+    return f"{name_of(account)}.before"
 
 
 def _revision(record: StoredIdentity | DamagedIdentity | None) -> bytes | None:

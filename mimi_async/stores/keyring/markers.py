@@ -85,6 +85,11 @@ class Marker:
         """Whether there may be nothing: nobody was told of a first record yet, or it is gone."""
         return self.doing == "forgotten" or (self.doing == "writing" and self.before is None)
 
+    @property
+    def is_overwriting(self) -> bool:
+        """Whether a record was to be written over, of which there is a copy."""
+        return self.doing in ("writing", "forgetting") and not self.allows_absence
+
     def allows_record(self, revision: bytes) -> bool:
         """Tell whether it may be the record of this revision.
 
