@@ -19,7 +19,7 @@ from ..errors import (
     UnserviceableError,
 )
 from ..gate import Gate, closed
-from ..identity import AccessToken, MimiUser
+from ..identity import AccessToken, AnonymousId, MimiUser
 from ..stores.base import StoredIdentity
 from .delivery import UserUpdate, is_delivering
 from .records import Records
@@ -68,8 +68,8 @@ class Actor:
     """
 
     __slots__ = (
-        "__weakref__", "_doubted", "_failure", "_is_restored", "_lock", "_restoring", "_shared", "_token",
-        "_token_ends", "_told", "_underway", "_user", "account", "gate", "keeps_trying",
+        "__weakref__", "_doubted", "_failure", "_is_restored", "_lock", "_restoring", "_set_down", "_shared",
+        "_token", "_token_ends", "_told", "_underway", "_user", "account", "gate", "keeps_trying",
     )  # fmt: skip
 
     def __init__(self, account: str, shared: Shared) -> None:
@@ -80,6 +80,7 @@ class Actor:
         self._user: MimiUser | None = None  # the user as the turn under way has it
         self._told: MimiUser | None = None  # the user as of the last commit
         self._doubted: MimiUser | None = None  # the user as of a write without an answer, to be put back
+        self._set_down: AnonymousId | None = None  # by a start_over() without an answer, whose id the next one returns
         self._token: AccessToken | None = None
         self._token_ends = 0.0
         self._is_restored: bool | None = False  # None: it was known who the user is, until a notice got no answer

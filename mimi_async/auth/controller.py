@@ -252,8 +252,8 @@ class AuthController(Works):
         brings it back: set your own copy aside next.
 
         Returns:
-            The id that was set down, where it could be read or the user was known here. None: there was none to keep,
-            or its user is erased.
+            The id that was set down, where it could be read or the user was known here; by an earlier call, too, which
+            raised since the store did not answer. None: there was none to keep, or its user is erased.
 
         Raises:
             ConfigurationError: The record is neither rejected nor damaged, or the server knows the id again and its

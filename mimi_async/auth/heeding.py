@@ -166,5 +166,5 @@ class Heeding(Actor):
         if session is None:
             self._user = self._token = None
         else:
-            self._user, self._token = session.user, session.token
+            self._user, self._token, self._set_down = session.user, session.token, None
             self._token_ends = asyncio.get_running_loop().time() + session.expires_in

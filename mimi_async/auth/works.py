@@ -193,20 +193,19 @@ class Works(Heeding):
             case DamagedIdentity():
                 await records.forget(turn, self.account, record)
             case StoredIdentity(state="rejected" | "erasing" as state) if is_verdict or state == "rejected":
-                if await self._is_still_unknown(turn):
+                self._set_down = record.anonymous_id if await self._is_still_unknown(turn) else None
+                if self._set_down is not None:
                     await records.forget(turn, self.account, record)
-                else:
-                    record = None  # erased meanwhile: there is nothing to set down
             case None if is_verdict or (self._is_restored and self._user is None):
                 pass
             case _:
                 msg = "the record is neither rejected nor damaged: nothing was set down; use log_out() or reset()"
                 raise ConfigurationError(msg)
         user = self._user  # whose record was damaged while it was here
+        set_down = self._set_down if user is None else user.anonymous_id
         self._become(None)
-        if isinstance(record, StoredIdentity):
-            return record.anonymous_id
-        return None if user is None else user.anonymous_id
+        self._set_down = None
+        return set_down
 
     async def _is_still_unknown(self, turn: Turn[Any]) -> bool:
         """Ask about a rejected id once more: the verdict may have been a mistake, and a profile hangs on it."""

@@ -5,17 +5,20 @@ from collections.abc import AsyncIterator
 import pytest
 
 from mimi_async import (
+    AnonymousId,
     ConfigurationError,
     ErasedAnonymousIdError,
     LogInAnonymously,
     MimiCore,
     MimiUser,
     ServerBusyError,
+    StoreUnavailableError,
     UnknownAnonymousIdError,
 )
 from mimi_async.stores import MemoryStore, StoredIdentity
 
 from .launches import App
+from .stores_for_tests import AFTER_FORGET
 
 SESSIONS = "/v1/sessions"
 
@@ -79,10 +82,10 @@ async def erasing(app: App, old: MimiUser) -> MimiUser:
     return old
 
 
-async def log_in(app: App, user: MimiUser) -> MimiUser:
+async def log_in(app: App, anonymous_id: AnonymousId) -> MimiUser:
     """Log in elsewhere, with an id that was returned."""
     async with app.core(account="elsewhere") as core:
-        return await core.auth.authenticate(LogInAnonymously(user.anonymous_id))
+        return await core.auth.authenticate(LogInAnonymously(anonymous_id))
 
 
 async def test_an_id_to_be_erased_that_stays_unknown_is_set_down(app: App, erasing: MimiUser) -> None:
@@ -93,7 +96,7 @@ async def test_an_id_to_be_erased_that_stays_unknown_is_set_down(app: App, erasi
         assert core.auth.gate.is_open
     assert await app.record() is None
     app.server.heal()
-    assert await log_in(app, erasing) == erasing
+    assert await log_in(app, erasing.anonymous_id) == erasing
 
 
 async def test_an_erasure_of_a_user_that_is_known_again_is_finished(app: App, erasing: MimiUser) -> None:
@@ -105,7 +108,7 @@ async def test_an_erasure_of_a_user_that_is_known_again_is_finished(app: App, er
     assert await app.record() is None
     assert app.news.kinds == [(None, None, UnknownAnonymousIdError), (None, None, ErasedAnonymousIdError)]
     with pytest.raises(ErasedAnonymousIdError):
-        await log_in(app, erasing)
+        await log_in(app, erasing.anonymous_id)
 
 
 async def test_an_erasure_is_not_set_down_while_the_server_does_not_say(app: App, erasing: MimiUser) -> None:
@@ -128,3 +131,23 @@ async def test_an_id_that_another_process_had_rejected_is_set_down_while_its_use
         assert core.auth.current_user is None
         assert core.auth.gate.is_open
     assert await app.record() is None
+
+
+async def test_an_id_whose_setting_down_got_no_answer_is_returned_by_the_next_call(app: App, shut: MimiCore) -> None:
+    app.server.fail(SESSIONS, problem="unknown-anonymous-id", times=None)
+    app.store.at(AFTER_FORGET, lost)
+    with pytest.raises(StoreUnavailableError):
+        await shut.auth.start_over()
+    assert await app.record() is None
+    old = await shut.auth.start_over()
+    assert old is not None
+    assert await shut.auth.start_over() is None
+    app.server.heal()
+    await log_in(app, old)
+    user = await shut.auth.ensure_user()
+    assert user.anonymous_id != old
+
+
+async def lost() -> None:
+    msg = "the answer was lost"
+    raise StoreUnavailableError(msg)
