@@ -82,8 +82,9 @@ def copy_store(source: Placed, target: Placed, *, lists: bool) -> None:
     """Copy each record of SOURCE into TARGET, and read it back. Nothing that TARGET holds is written over.
 
     A copy that was cut off goes on when it is run again. Services may run meanwhile: run it once more when they stand
-    still, before they use TARGET. The exit status is 1 if TARGET holds something else for an account, or a record can't
-    be read: these accounts are named.
+    still, before they use TARGET. What SOURCE has forgotten since an earlier run stays in TARGET: that last run is best
+    made into an empty one. The exit status is 1 if TARGET holds something else for an account, or a record can't be
+    read: these accounts are named.
     """
     if isinstance(target.store, MemoryStore) or source.place == target.place:
         msg = "name a TARGET that lasts, and that is another store than SOURCE"

@@ -84,6 +84,11 @@ class Listener(Generic[_T]):
             if not self._mailboxes:
                 await self._end()
 
+    @property
+    def listening(self) -> int:
+        """How many iterate `news`."""
+        return len(self._mailboxes)
+
     def tell(self, news: _T) -> None:
         """Tell everybody who iterates `news`."""
         for mailbox in self._mailboxes:

@@ -235,7 +235,7 @@ async def test_all_who_iterate_are_told_over_one_connection(
     async with Ear(here) as second:
         listening = f"SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%{tables.schema}%'"
         assert tables.postgres.tell(listening) == "1"
-        await there.forget("a", await here.claim("a", fresh_active()))
+        await there.forget("a", await there.claim("a", fresh_pending()))
         assert await ear.next() == OF_A
         assert await second.next() == OF_A
     await the_next_is_of_b(ear, there)

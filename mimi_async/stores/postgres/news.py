@@ -26,14 +26,16 @@ class OwnChanges:
     """Tells news of the changes that a store makes itself from news of the changes of others.
 
     They may come before the statement has returned. Where it fails, it is not known what was changed: such news are
-    kept back until then, and told like those of others.
+    kept back until then, and told like those of others. All are told where several listen: each may be another one's.
 
     Args:
         tell: Tells what was kept back.
+        is_shared: Tells whether several listen.
     """
 
-    def __init__(self, tell: Callable[[Change], None]) -> None:
+    def __init__(self, tell: Callable[[Change], None], is_shared: Callable[[], bool] = lambda: False) -> None:
         self._tell = tell
+        self._is_shared = is_shared
         self._made: OrderedDict[str, None] = OrderedDict()
         self._under_way: dict[str, list[Change]] = {}
 
@@ -59,6 +61,8 @@ class OwnChanges:
             return Change(None)
         digest, old, new = match.groups()
         change, name = Change(bytes.fromhex(digest)), f"-{old}" if new is None else f"+{new}"
+        if self._is_shared():
+            return change
         if name in self._under_way:
             self._under_way[name].append(change)
             return None

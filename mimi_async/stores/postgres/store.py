@@ -24,6 +24,9 @@ class PostgresStore(IdentityStore):
     none. What a verb has changed is committed when it returns; with `synchronous_commit` off, which is the server's
     setting, a crash of the server may still lose it, and a user with it: leave it on.
 
+    The parameters of its statements hold anonymousIds and create keys: where PostgreSQL logs statements, or slow ones,
+    set `log_parameter_max_length = 0`, or put a `SealedStore` around it.
+
     Args:
         source: The address, `postgresql://user:password@host:5432/database`: a pool of at most 10 connections is opened
             and closed. Or an `asyncpg.Pool`, which is only used.
@@ -39,7 +42,7 @@ class PostgresStore(IdentityStore):
     ) -> None:
         self._database = Database(source, schema_of(schema), seconds=seconds)
         self._statements = Statements(schema)
-        self._own = OwnChanges(lambda change: self._listener.tell(change))
+        self._own = OwnChanges(lambda change: self._listener.tell(change), lambda: self._listener.listening > 1)
         address = None if listen is None else Address(listen)
         self._listener = Listener(self._database, schema, self._own.read, missed=Change(None), address=address)
 
@@ -108,7 +111,8 @@ class PostgresStore(IdentityStore):
     async def changes(self) -> AsyncIterator[Change]:
         """Yield the news of what other stores, or somebody by hand, have changed: see `IdentityStore.changes`.
 
-        A `Change(None)` comes first, once it listens. One connection listens for all who iterate.
+        A `Change(None)` comes first, once it listens. One connection listens for all who iterate; several of them
+        hear of the changes of this store, too.
         """
         async with aclosing(self._listener.news()) as news:
             async for change in news:
