@@ -18,7 +18,7 @@ from mimi_async import (
 from mimi_async.stores import MemoryStore, StoredIdentity
 
 from .launches import App
-from .stores_for_tests import AFTER_FORGET
+from .stores_for_tests import AFTER_FORGET, BEFORE_FORGET
 
 SESSIONS = "/v1/sessions"
 
@@ -146,6 +146,17 @@ async def test_an_id_whose_setting_down_got_no_answer_is_returned_by_the_next_ca
     await log_in(app, old)
     user = await shut.auth.ensure_user()
     assert user.anonymous_id != old
+
+
+async def test_an_id_that_was_not_set_down_after_all_is_not_returned_later(app: App, shut: MimiCore) -> None:
+    app.server.fail(SESSIONS, problem="unknown-anonymous-id", times=1)
+    app.store.at(BEFORE_FORGET, lost)
+    with pytest.raises(StoreUnavailableError):
+        await shut.auth.start_over()
+    with pytest.raises(ConfigurationError, match="again: nothing was set down, the user is back"):
+        await shut.auth.start_over()
+    await shut.auth.log_out()
+    assert await shut.auth.start_over() is None
 
 
 async def lost() -> None:
