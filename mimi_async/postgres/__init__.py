@@ -2,7 +2,7 @@
 
 try:
     from .address import Address
-    from .checks import Connection
+    from .connection import Connection
     from .database import Database, Source
     from .listener import Listener
 except ModuleNotFoundError as _missing:

@@ -1,33 +1,13 @@
 """What is found out of a database before anything of it is believed."""
 
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager, suppress
-from typing import Any, Final, Protocol
+from contextlib import suppress
+from typing import Final
 
 import asyncpg
 
 from ..errors import ConfigurationError
+from .connection import Connection
 from .schema import Schema
-
-
-class Connection(Protocol):
-    """What is used of a connection of the driver, which carries no types."""
-
-    async def execute(self, query: str, *args: object) -> str:
-        """Execute a statement; return its command tag."""
-
-    async def fetch(self, query: str, *args: object) -> Sequence[Any]:
-        """Return all rows."""
-
-    async def fetchrow(self, query: str, *args: object) -> Any:
-        """Return the first row, or None."""
-
-    async def fetchval(self, query: str, *args: object) -> Any:
-        """Return the first column of the first row, or None."""
-
-    def transaction(self) -> AbstractAsyncContextManager[Any]:
-        """Begin a transaction; leaving it commits, or takes back what was done where the body raises."""
-
 
 _TEXT: Final = "t\u00e9xt"
 _VALUES: Final = (_TEXT, b"bytes", 0.5, 7, True, ["texts"], None)

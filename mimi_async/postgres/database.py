@@ -11,7 +11,8 @@ import asyncpg
 from ..errors import ConfigurationError, MimiError, StoreUnavailableError
 from ..home import Home
 from .address import CONNECT_SECONDS, Address
-from .checks import Connection, check_rows, check_values
+from .checks import check_rows, check_values
+from .connection import Connection
 from .failures import ANY, ELSEWHERE, FLEETING, HOPELESS, LOST, is_missing, translated, unanswered
 from .schema import Schema
 

@@ -113,7 +113,7 @@ def translated(error: BaseException, purpose: str) -> MimiError:
     for kinds, remedy in _REMEDIES:
         if isinstance(error, kinds):
             return StoreUnavailableError(f"the {purpose} in PostgreSQL is not available: {remedy}")
-    return StoreUnavailableError(f"the {purpose} in PostgreSQL failed ({type(error).__name__}); nothing was changed")
+    return StoreUnavailableError(f"the {purpose} in PostgreSQL failed ({type(error).__name__}): its log says more")
 
 
 def unanswered(purpose: str, seconds: float) -> StoreUnavailableError:

@@ -10,7 +10,7 @@ import asyncpg
 
 from ..errors import ConfigurationError, StoreError
 from .address import CONNECT_SECONDS, Address
-from .checks import Connection
+from .connection import Connection
 from .database import Database
 from .failures import ANY, translated
 
