@@ -12,7 +12,17 @@ from aiohttp.typedefs import Middleware
 
 from ..auth.controller import AuthController
 from ..core import MimiCore
-from ..errors import ConfigurationError, InvalidInputError, MimiError, NotStartedError, ViewsClosedError, described
+from ..errors import (
+    AnonymityViolationError,
+    ConfigurationError,
+    CredentialsRejectedError,
+    InvalidInputError,
+    MimiError,
+    NotStartedError,
+    UnserviceableError,
+    ViewsClosedError,
+    described,
+)
 from ..identity import checked_account
 from .forms import NoFormError, UnreadableFormError, read_form
 from .guard import is_cross_site, protect
@@ -45,6 +55,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _Answer = Callable[[Visit, str], Awaitable[web.StreamResponse]]
 
 _FAILURES = {404: NO_PAGE, 405: NO_METHOD, 413: TOO_LARGE}
+_TO_MEND = (ConfigurationError, CredentialsRejectedError, AnonymityViolationError, UnserviceableError)
 _BUSY = {408, 429, 502, 503, 504}
 
 
@@ -210,13 +221,11 @@ def _is_lost(error: MimiError) -> bool:
 def _noted(error: MimiError) -> Trouble:
     """Return what is said of an error. What the host must mend is logged with its remedy: that quotes no secret."""
     trouble = trouble_of(error)
-    cause = error.__cause__ if isinstance(error, ViewsClosedError) else error
-    if trouble is not BROKEN:
-        _log.info("a page was not shown: %s", described(error))
-    elif isinstance(cause, ConfigurationError):
+    cause = error.__cause__ if isinstance(error, ViewsClosedError) and error.__cause__ else error
+    if isinstance(cause, _TO_MEND) and trouble is not WAITING:
         _log.error("a page was not shown: %s: %s", described(cause), cause)
     else:
-        _log.error("a page was not shown: %s", described(error))
+        _log.log(logging.ERROR if trouble is BROKEN else logging.INFO, "a page was not shown: %s", described(cause))
     return trouble
 
 

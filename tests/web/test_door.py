@@ -196,3 +196,40 @@ async def test_a_page_that_fails_quotes_nothing(
     assert "Something went wrong" in answer.document.words
     assert "a secret" not in answer.text + caplog.text
     assert "RuntimeError in account_of" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("problem", "words"),
+    [
+        ("credentials-rejected", "the server rejected the client credentials (credentials-rejected)"),
+        ("unserviceable", "the server no longer supports this version of mimi_async: update it"),
+    ],
+)
+async def test_what_the_host_must_mend_is_logged_with_its_remedy(
+    server: IdentityServer, stack: AsyncExitStack, caplog: pytest.LogCaptureFixture, problem: str, words: str
+) -> None:
+    product = Product(server)
+    product.ids["anna"] = an_id(1)
+    await stack.enter_async_context(product.running())
+    person = await stack.enter_async_context(product.visited())
+    server.fail(problem=problem, times=None)
+    assert (await person.get()).status == 503
+    (line,) = [record for record in caplog.records if record.name == "mimi_async.web.door"]
+    assert line.levelname == "ERROR"
+    assert words in line.getMessage()
+    assert product.ids["anna"].reveal() not in caplog.text
+
+
+async def test_what_passes_by_itself_is_logged_by_its_cause(
+    server: IdentityServer, stack: AsyncExitStack, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    product = Product(server)
+    product.ids["anna"] = an_id(1)
+    await stack.enter_async_context(product.running())
+    person = await stack.enter_async_context(product.visited())
+    server.fail(times=None)
+    assert (await person.get()).status == 503
+    (line,) = [record for record in caplog.records if record.name == "mimi_async.web.door"]
+    assert line.levelname == "INFO"
+    assert "ServerBusyError" in line.getMessage()
