@@ -18,9 +18,7 @@ from mimi_async import (
 from mimi_async.stores import open_store
 
 SERVER = os.environ.get("MIMI_SERVER", "http://127.0.0.1:8765")
-CREDENTIALS = ClientCredentials(
-    os.environ.get("MIMI_CLIENT_ID", "mimi-dev"), os.environ.get("MIMI_CLIENT_SECRET", "mimi-dev-secret")
-)
+CLIENT = os.environ.get("MIMI_CLIENT_ID", "mimi-dev"), os.environ.get("MIMI_CLIENT_SECRET", "mimi-dev-secret")
 STORE = os.environ.get("MIMI_STORE_URL", "sqlite:///first_launch.sqlite3")
 
 
@@ -34,7 +32,7 @@ async def main() -> None:
     """Start, restore, present the profile, and onboard where nobody has."""
     # Without this flag a profile could offer a log-in by name: it would be refused (step 4).
     profile = Profile(ProfileConfiguration(allows_anonymous_user_only=True))
-    core = MimiCore(CREDENTIALS, server=SERVER, store=open_store(STORE))
+    core = MimiCore(ClientCredentials(*CLIENT), server=SERVER, store=open_store(STORE))
     core.observe(observer)  # from before the start, so that nothing is missed; it is held strongly
     async with core:  # start, and log in with the stored id if there is one (steps 1 and 2)
         screen = await core.present(profile)  # runs behind the gate, once it is known who the user is

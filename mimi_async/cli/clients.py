@@ -39,7 +39,7 @@ async def _add_client(place: Place, partner: str, client: str) -> None:
         keys = await keys_of(book, place, os.environ)
         credentials, digest = new_client(keys, partner, client)
         if not await book.add_client(partner, client, digest):
-            msg = f"there is a client {client!r} already"
+            msg = f"there is a client {client!r} already: add one of another name, whose users are the same partner's"
             raise ConfigurationError(msg)
     finally:
         await book.close()

@@ -33,7 +33,10 @@ def checked(server: str) -> Address:
     """
     url = _parsed(server)
     if url is None or url.scheme not in ("https", "http") or not url.host:
-        msg = "a server is named by its address, such as 'https://identity.example'"
+        msg = (
+            "a server is named by its address, which begins with https://, or on this machine with http://, such as"
+            " 'https://identity.example' or 'http://127.0.0.1:8765'"
+        )
         raise ConfigurationError(msg)
     if url.raw_user is not None or url.raw_password is not None:
         msg = "the server's address must not hold a user or a password: give ClientCredentials instead"
