@@ -76,6 +76,21 @@ async def test_one_lie_loses_nothing_that_is_to_be_kept(
             assert await store.load("a") is not None
 
 
+async def test_damage_that_is_another_when_it_is_moved_aside_is_left_as_it_is(
+    tmp_path: Path, backend: LyingOnce, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with store_at(tmp_path, backend) as store:
+        await store.claim("a", fresh_active())
+        damage = await damaged(store, backend)
+        texts = itertools.chain([DAMAGE.decode()], itertools.repeat("other damage"))
+        with monkeypatch.context() as patched:
+            patched.setattr(backend, "get_password", lambda *_: next(texts))
+            with pytest.raises(StoreUnavailableError, match="something else than before of the damaged record"):
+                await store.forget("a", damage)
+        assert list(backend.entries().values()) == [DAMAGE]
+        assert await store.forget("a", damage) is None
+
+
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("step", STEPS)
 async def test_a_forget_that_fails_at_any_step_leaves_the_record_or_none_and_no_secret_of_it(
