@@ -1,1 +1,1 @@
-"""What this library costs, beside the shortest honest hand-written code that does the same: `python -m benchmarks`."""
+"""Compare this library with short hand-written code that does the same: `python -m benchmarks`."""

@@ -1,4 +1,4 @@
-"""Accounts whose users the server knows and whose ids a store holds: what a restore starts from."""
+"""Accounts with users at a server and ids in a store: the precondition of a restore."""
 
 import asyncio
 import contextlib
@@ -12,6 +12,7 @@ import attrs
 from mimi_async import MimiCore
 from mimi_async.stores import SQLiteStore
 
+from .harness import Batch
 from .server import CREDENTIALS, reference_server
 
 
@@ -21,8 +22,8 @@ class Accounts:
 
     Attributes:
         url: The address of the server.
-        database: The file of the store that holds their ids.
-        ids: Account → the revealed anonymousId.
+        database: The file of the store.
+        ids: Account → revealed anonymousId.
     """
 
     url: str
@@ -36,7 +37,7 @@ class Accounts:
 
 @contextlib.asynccontextmanager
 async def many_accounts(count: int) -> AsyncIterator[Accounts]:
-    """Run the reference server, and make so many users with it."""
+    """Run the reference server and create `count` users."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         async with reference_server(folder) as url:
@@ -51,16 +52,16 @@ async def many_accounts(count: int) -> AsyncIterator[Accounts]:
             yield accounts
 
 
-async def at_once(call: Callable[[str], Awaitable[object]], accounts: Iterable[str], *, workers: int = 64) -> float:
-    """Call it for each account, so many at once; return the seconds that passed."""
+async def at_once(call: Callable[[str], Awaitable[object]], accounts: Iterable[str], *, workers: int = 64) -> Batch:
+    """Call `call` for each account, `workers` concurrently."""
     waiting = iter(accounts)
+    counts = [0] * workers
 
-    async def work() -> None:
+    async def work(worker: int) -> None:
         for account in waiting:
             await call(account)
+            counts[worker] += 1
 
-    begun = time.perf_counter()
-    async with asyncio.TaskGroup() as group:
-        for _ in range(workers):
-            group.create_task(work())
-    return time.perf_counter() - begun
+    start = time.perf_counter()
+    await asyncio.gather(*(work(worker) for worker in range(workers)))
+    return time.perf_counter() - start, sum(counts)

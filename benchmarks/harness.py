@@ -1,7 +1,7 @@
-"""Pairs of measurements, and the table they end up in.
+"""Rounds of measurements of ours and of a baseline, and their results.
 
-Absolute figures drift with the machine and with what else runs on it. So ours and theirs are measured in turn, A B A B,
-and what is told is the median of the ratios of neighbours, with their range.
+Absolute figures depend on the machine and its load. Therefore ours and theirs are measured alternately, A B A B, and
+the result is the median of the ratios of neighbours, with their range.
 """
 
 import gc
@@ -12,29 +12,42 @@ from typing import Literal
 
 import attrs
 
-Measure = Callable[[], Awaitable[float]]
-"""Measures once: seconds for one operation, or bytes."""
+Batch = tuple[float, int]
+"""The seconds that a number of operations took."""
+
+Measure = Callable[[], Awaitable[Batch]]
+"""Perform one batch of operations. What it does before and after is not counted."""
+
+
+class SkippedError(Exception):
+    """A row cannot be measured on this machine; the message says what is missing and how to install it."""
 
 
 @attrs.frozen(kw_only=True)
 class Scale:
-    """How much is measured.
+    """The amount of measurements.
 
     Attributes:
-        pairs: How often ours and theirs are measured.
-        amount: The share of the usual amount of work of each measurement.
+        rounds: Number of rounds, each of ours and theirs.
+        seconds: The minimum length of each of both in a round: batches are repeated.
+        amount: Fraction of the usual work of each batch.
     """
 
-    pairs: int
+    rounds: int
+    seconds: float
     amount: float
 
     def of(self, usual: int, *, least: int = 1) -> int:
-        """Return how many operations to measure where so many are usual."""
+        """Return the number of operations for a usual number."""
         return max(least, int(usual * self.amount))
 
+    def for_a_curve(self) -> "Scale":
+        """Return the scale of one point of a curve: a range of three rounds."""
+        return attrs.evolve(self, rounds=min(self.rounds, 3))
 
-FULL = Scale(pairs=7, amount=1.0)
-QUICK = Scale(pairs=2, amount=0.02)
+
+FULL = Scale(rounds=7, seconds=1.0, amount=1.0)
+QUICK = Scale(rounds=2, seconds=0.0, amount=0.02)
 
 
 @attrs.frozen(kw_only=True)
@@ -42,26 +55,26 @@ class Line:
     """One line of the table.
 
     Attributes:
-        what: What was measured.
-        against: Beside what.
+        what: The name of the measurement.
+        against: The baseline.
         ours: Seconds for one operation, or bytes, in each round.
-        theirs: The same, empty where there is nothing beside it.
-        goal: The figure to reach.
-        moonshot: The figure that would be a feat.
-        kind: "rate": operations in a second as a ratio, more is better · "time": seconds as a ratio, less is better ·
-            "added": microseconds that ours takes longer · "bytes": ours alone.
+        theirs: The same for the baseline; empty if there is none.
+        goal: The figure to reach, None for a line that only informs.
+        moonshot: The ambitious figure.
+        kind: "rate": ratio of operations per second, more is better · "time": ratio of seconds, less is better ·
+            "added": additional microseconds of ours · "bytes" and "seconds": ours only, less is better.
     """
 
     what: str
-    against: str
+    against: str = ""
     ours: list[float]
-    theirs: list[float]
-    goal: float
-    moonshot: float
-    kind: Literal["rate", "time", "added", "bytes"]
+    theirs: list[float] = attrs.field(factory=list)
+    goal: float | None = None
+    moonshot: float | None = None
+    kind: Literal["rate", "time", "added", "bytes", "seconds"]
 
     def figures(self) -> list[float]:
-        """Return the figure of each round, as the goal is told."""
+        """Return the figure of each round, in the unit of the goal."""
         match self.kind:
             case "rate":
                 return [theirs / ours for ours, theirs in zip(self.ours, self.theirs, strict=True)]
@@ -69,72 +82,62 @@ class Line:
                 return [ours / theirs for ours, theirs in zip(self.ours, self.theirs, strict=True)]
             case "added":
                 return [(ours - theirs) * 1e6 for ours, theirs in zip(self.ours, self.theirs, strict=True)]
-            case "bytes":
+            case _:
                 return self.ours
 
     def verdict(self) -> str:
-        """Tell how far it got."""
+        """Return whether the goal is reached."""
         figure = statistics.median(self.figures())
-        sign = -1 if self.kind == "rate" else 1
-        if sign * figure <= sign * self.moonshot:
-            return "moonshot"
-        return "reached" if sign * figure <= sign * self.goal else "SHORT"
-
-    def cells(self) -> tuple[str, ...]:
-        """Return the line as texts."""
-        figures = self.figures()
-        spread = f"{self._told(min(figures))} … {self._told(max(figures))}"
-        beside = self._absolute(self.theirs) if self.theirs else ""
-        goals = self._told(self.goal), self._told(self.moonshot)
-        median = self._told(statistics.median(figures))
-        return (self.what, self.against, median, spread, *goals, self.verdict(), self._absolute(self.ours), beside)
-
-    def _told(self, figure: float) -> str:
-        match self.kind:
-            case "added":
-                return f"{figure:+.2f} µs"
-            case "bytes":
-                return f"{figure:,.0f} B"
-            case _:
-                return f"{figure:.2f} ×"
-
-    def _absolute(self, values: list[float]) -> str:
-        value = statistics.median(values)
-        match self.kind:
-            case "rate":
-                return f"{1 / value:,.0f}/s"
-            case "bytes":
-                return f"{value:,.0f} B"
-            case _:
-                return f"{value * 1e3:,.2f} ms" if value >= 1e-3 else f"{value * 1e6:,.2f} µs"
+        for name, bar in (("moonshot", self.moonshot), ("reached", self.goal)):
+            if bar is not None and (figure >= bar if self.kind == "rate" else figure <= bar):
+                return name
+        return "" if self.goal is None else "SHORT"
 
 
-async def in_turn(ours: Measure, theirs: Measure, pairs: int) -> tuple[list[float], list[float]]:
-    """Measure A B A B; each begins without the litter of the other."""
+@attrs.frozen(kw_only=True)
+class Curve:
+    """One plot.
+
+    Attributes:
+        name: The name of its file.
+        title: What is shown.
+        x: The name of the horizontal axis, with its unit.
+        y: The name of the vertical axis, with its unit.
+        series: Name of a line → x → the value of each round.
+    """
+
+    name: str
+    title: str
+    x: str
+    y: str
+    series: dict[str, dict[int, list[float]]]
+
+
+Row = Callable[[Scale], AsyncIterator[Line | Curve]]
+"""Measure one row: its lines and curves."""
+
+
+async def alternate(ours: Measure, theirs: Measure, scale: Scale) -> tuple[list[float], list[float]]:
+    """Measure A B A B; return the seconds for one operation in each round."""
     measured: tuple[list[float], list[float]] = [], []
-    for _ in range(pairs):
+    for _ in range(scale.rounds):
         for measure, values in zip((ours, theirs), measured, strict=True):
-            gc.collect()
-            values.append(await measure())
+            values.append(await _measure_round(measure, scale.seconds))
     return measured
 
 
-async def each(call: Callable[[], Awaitable[object]], times: int) -> float:
-    """Return the seconds that one call takes, of so many, one after another."""
-    begun = time.perf_counter()
+async def _measure_round(measure: Measure, least: float) -> float:
+    seconds, operations = 0.0, 0
+    while not operations or seconds < least:
+        gc.collect()
+        taken, count = await measure()
+        seconds, operations = seconds + taken, operations + count
+    return seconds / operations
+
+
+async def each(call: Callable[[], Awaitable[object]], times: int) -> Batch:
+    """Make `times` calls in sequence."""
+    start = time.perf_counter()
     for _ in range(times):
         await call()
-    return (time.perf_counter() - begun) / times
-
-
-def print_table(lines: list[Line]) -> None:
-    """Print the lines in columns."""
-    titles = ("what", "against", "median", "range", "to reach", "moonshot", "", "ours", "theirs")
-    rows = [titles, *(line.cells() for line in lines)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(titles))]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-Row = Callable[[Scale], AsyncIterator[Line]]
-"""Measures the lines of one row."""
+    return time.perf_counter() - start, times

@@ -1,4 +1,4 @@
-"""What `import mimi_async` costs."""
+"""The time of `import mimi_async`."""
 
 import asyncio
 import sys
@@ -6,15 +6,14 @@ import time
 from collections.abc import AsyncIterator
 from functools import partial
 
-from .harness import Line, Scale, in_turn
+from .harness import Batch, Line, Scale, alternate
 
 
 async def imports(scale: Scale) -> AsyncIterator[Line]:
-    """Whole processes that import and end."""
-    ours, theirs = await in_turn(
-        partial(_run, "import mimi_async"),
-        partial(_run, "import aiohttp, attrs, blinker, tenacity, msgspec"),
-        3 * scale.pairs,
+    """Processes that import the package and exit."""
+    # The least that any code over these libraries pays: the libraries that the package requires, and no line of ours.
+    ours, theirs = await alternate(
+        partial(_run, "import mimi_async"), partial(_run, "import aiohttp, attrs, blinker, tenacity, msgspec"), scale
     )
     yield Line(
         what="import mimi_async",
@@ -27,8 +26,8 @@ async def imports(scale: Scale) -> AsyncIterator[Line]:
     )
 
 
-async def _run(code: str) -> float:
-    begun = time.perf_counter()
+async def _run(code: str) -> Batch:
+    start = time.perf_counter()
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", code)
     assert await process.wait() == 0
-    return time.perf_counter() - begun
+    return time.perf_counter() - start, 1

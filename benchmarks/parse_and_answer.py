@@ -1,4 +1,4 @@
-"""The shortest server that could be taken for ours: it parses a creation, answers, and keeps nothing."""
+"""A minimal server for comparison: it parses a creation, answers, and stores nothing."""
 
 import sys
 
@@ -19,7 +19,7 @@ async def create(request: web.Request) -> web.Response:
 
 
 async def ready(_: web.Request) -> web.Response:
-    """Tell that it listens."""
+    """Answer the readiness check."""
     return web.Response()
 
 

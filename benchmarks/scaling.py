@@ -1,6 +1,6 @@
-"""`python -m benchmarks.scaling [--quick]` measures, on a PostgreSQL of its own, and simulates: for docs/scaling.md.
+"""Measure and simulate the figures of docs/scaling.md: `python -m benchmarks.scaling [--quick]`.
 
-Figures are of this machine, where the database and its clients share the processors: take the ratios.
+The PostgreSQL of the measurement and its clients share the processors: compare the ratios.
 """
 
 import argparse
@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from examples.partner_cluster.postgres import Postgres
-from mimi_async.identity import AnonymousId
+from mimi_async.secret import AnonymousId
 from mimi_async.stores import PostgresStore, StoredIdentity
+from tests.postgres_server import Postgres
 
 AT_ONCE = 64
 PARTITIONS = 64
@@ -30,21 +30,18 @@ PARTITION BY HASH (account)"""
 async def main(records: int, times: int) -> None:
     """Measure and print everything."""
     with Postgres({"fsync": "on"}) as postgres:
-        await _sizes(postgres, records, times)
-        await _partitions(postgres, records, times)
-        await _news(postgres, times)
-    for line in restarted():
+        await _measure_sizes(postgres, records, times)
+        await _measure_partitions(postgres, records, times)
+        await _measure_changes(postgres, times)
+    for line in simulate_restart():
         print(line)
 
 
-# Records -------------------------------------------------------------------------------------------------------------
-
-
-async def _sizes(postgres: Postgres, records: int, times: int) -> None:
+async def _measure_sizes(postgres: Postgres, records: int, times: int) -> None:
     dsn = postgres.make_database()
     small, large = records // 20, records
     async with AsyncExitStack() as stack:
-        store = await _made(dsn, stack)
+        store = await _open_store(dsn, stack)
         await _fill(dsn, 0, small)
         few = await _rate(lambda number: store.load(f"a-{number % small}"), times)
         await _fill(dsn, small, large)
@@ -56,12 +53,12 @@ async def _sizes(postgres: Postgres, records: int, times: int) -> None:
     print(f"durable claims: {claims:,.0f}/s, {AT_ONCE} at once over 10 connections")
 
 
-async def _partitions(postgres: Postgres, records: int, times: int) -> None:
+async def _measure_partitions(postgres: Postgres, records: int, times: int) -> None:
     rates = []
     for partitioned in (False, True):
         dsn = postgres.make_database()
         async with AsyncExitStack() as stack:
-            store = await _made(dsn, stack)
+            store = await _open_store(dsn, stack)
             if partitioned:
                 await _split(dsn)
             await _fill(dsn, 0, records)
@@ -93,29 +90,26 @@ async def _split(dsn: str) -> None:
     await connection.close()
 
 
-# News of changes -----------------------------------------------------------------------------------------------------
-
-
-async def _news(postgres: Postgres, times: int) -> None:
+async def _measure_changes(postgres: Postgres, times: int) -> None:
     rates = {}
     for listeners in (None, 0, 10, 50):
         dsn = postgres.make_database()
         async with AsyncExitStack() as stack:
-            store = await _made(dsn, stack)
+            store = await _open_store(dsn, stack)
             if listeners is None:
-                postgres.tell("ALTER TABLE mimi_store.identities DISABLE TRIGGER ALL", dsn.rpartition("/")[2])
+                postgres.execute("ALTER TABLE mimi_store.identities DISABLE TRIGGER ALL", dsn.rpartition("/")[2])
             for _ in range(listeners or 0):
-                task = asyncio.create_task(_listened(await _entered(PostgresStore(dsn), stack)))
-                stack.push_async_callback(_ended, task)
+                task = asyncio.create_task(_listen(await _enter(PostgresStore(dsn), stack)))
+                stack.push_async_callback(_end, task)
             await _fill(dsn, 0, AT_ONCE)
-            rates[listeners] = await _rate(_replaced(store), times)
+            rates[listeners] = await _rate(_replacer(store), times)
     bare = rates.pop(None)
-    print(f"replacements without news: {bare:,.0f}/s")
+    print(f"replacements without NOTIFY: {bare:,.0f}/s")
     for listeners, rate in rates.items():
-        print(f"replacements told to {listeners} processes that listen: {rate / bare:.2f} × those")
+        print(f"replacements with NOTIFY and {listeners} listeners: {rate / bare:.2f} × those")
 
 
-def _replaced(store: PostgresStore) -> Callable[[int], Awaitable[object]]:
+def _replacer(store: PostgresStore) -> Callable[[int], Awaitable[object]]:
     latest: dict[str, StoredIdentity | None] = {}
 
     async def replace(number: int) -> None:
@@ -126,29 +120,26 @@ def _replaced(store: PostgresStore) -> Callable[[int], Awaitable[object]]:
     return replace
 
 
-async def _listened(store: PostgresStore) -> None:
+async def _listen(store: PostgresStore) -> None:
     async with aclosing(store.changes()) as changes:  # type: ignore[type-var]  # an async generator
         async for _ in changes:
             pass
 
 
-async def _ended(task: asyncio.Task[None]) -> None:
+async def _end(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.wait([task])
 
 
-# A restart of all workers ---------------------------------------------------------------------------------------------
-
-
 @dataclass
 class Scene:
-    """A service, a thousandth of its size.
+    """A simulated service.
 
     Attributes:
-        accounts: That are used on a day.
-        workers: How many processes, each of which holds `keep` of them restored.
-        visits: Page views of an account in one stay.
-        together: Stays that go on at the same time.
+        accounts: Number of accounts used per day.
+        workers: Number of processes with `keep` idle controllers each.
+        visits: Page views in one session.
+        together: Number of concurrent sessions.
     """
 
     accounts: int
@@ -158,23 +149,23 @@ class Scene:
     together: int
 
     def restores(self, count: int, *, is_sticky: bool) -> list[float]:
-        """Return the share of visits that restore, in each tenth of so many visits after a restart of all workers."""
+        """Return the share of visits with a restore, in each tenth of `count` visits after a restart of all workers."""
         chance = random.Random(7)  # noqa: S311 - the same each time
         held: list[OrderedDict[int, None]] = [OrderedDict() for _ in range(self.workers)]
-        stays = [self._stay(chance) for _ in range(self.together)]
+        sessions = [self._new_session(chance) for _ in range(self.together)]
         shares = [0] * 10
-        for visit in range(count):
+        for number in range(count):
             which = chance.randrange(self.together)
-            account, left = stays[which]
-            stays[which] = (account, left - 1) if left > 1 else self._stay(chance)
+            account, left = sessions[which]
+            sessions[which] = (account, left - 1) if left > 1 else self._new_session(chance)
             worker = account % self.workers if is_sticky else chance.randrange(self.workers)
-            shares[visit * 10 // count] += self._is_restored_now(held[worker], account)
+            shares[number * 10 // count] += self._needs_restore(held[worker], account)
         return [share * 10 / count for share in shares]
 
-    def _stay(self, chance: random.Random) -> tuple[int, int]:
+    def _new_session(self, chance: random.Random) -> tuple[int, int]:
         return chance.randrange(self.accounts), 1 + int(chance.expovariate(1 / self.visits))
 
-    def _is_restored_now(self, held: OrderedDict[int, None], account: int) -> bool:
+    def _needs_restore(self, held: OrderedDict[int, None], account: int) -> bool:
         if account in held:
             held.move_to_end(account)
             return False
@@ -184,8 +175,8 @@ class Scene:
         return True
 
 
-def restarted() -> list[str]:
-    """Return what a restart of all workers asks of the store and of the identity server."""
+def simulate_restart() -> list[str]:
+    """Return the restores after a restart of all workers, for both ways of balancing."""
     scene = Scene(accounts=10_000, workers=50, keep=10, visits=10, together=100)
     lines = []
     for is_sticky, name in ((False, "any worker"), (True, "the worker of its account")):
@@ -197,21 +188,18 @@ def restarted() -> list[str]:
     return lines
 
 
-# Tools ---------------------------------------------------------------------------------------------------------------
-
-
-async def _made(dsn: str, stack: AsyncExitStack) -> PostgresStore:
+async def _open_store(dsn: str, stack: AsyncExitStack) -> PostgresStore:
     store = PostgresStore(dsn)
     await store.init()
-    return await _entered(store, stack)
+    return await _enter(store, stack)
 
 
-async def _entered(store: PostgresStore, stack: AsyncExitStack) -> PostgresStore:
+async def _enter(store: PostgresStore, stack: AsyncExitStack) -> PostgresStore:
     return await stack.enter_async_context(store)
 
 
 async def _fill(dsn: str, first: int, last: int) -> None:
-    """Write records in bulk, the same way as the store does one by one."""
+    """Write records in bulk, as the store writes them."""
     from mimi_async.stores.postgres.statements import values_of
 
     accounts = [f"a-{number}" for number in range(first, last)]
@@ -223,16 +211,16 @@ async def _fill(dsn: str, first: int, last: int) -> None:
 
 
 async def _rate(call: Callable[[int], Awaitable[object]], times: int) -> float:
-    """Return how many calls are answered in a second, so many at once."""
+    """Return calls per second, AT_ONCE concurrent."""
     numbers = iter(range(times))
 
     async def caller() -> None:
         for number in numbers:
             await call(number)
 
-    begun = time.perf_counter()
+    start = time.perf_counter()
     await asyncio.gather(*(caller() for _ in range(AT_ONCE)))
-    return times / (time.perf_counter() - begun)
+    return times / (time.perf_counter() - start)
 
 
 def _active() -> StoredIdentity:
@@ -240,10 +228,10 @@ def _active() -> StoredIdentity:
 
 
 def _size(postgres: Postgres, dsn: str, function: str) -> str:
-    return postgres.tell(f"SELECT {function}('mimi_store.identities')", dsn.rpartition("/")[2])
+    return postgres.execute(f"SELECT {function}('mimi_store.identities')", dsn.rpartition("/")[2])
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="benchmarks.scaling", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="only try whether it runs: its figures mean nothing")
+    parser.add_argument("--quick", action="store_true", help="check that it runs; the figures mean nothing")
     asyncio.run(main(*((2_000, 200) if parser.parse_args().quick else (1_000_000, 20_000))))

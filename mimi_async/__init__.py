@@ -1,13 +1,10 @@
-"""One anonymous Mimi user for each account of a partner: made once, kept safely, restored before any view runs.
+"""One anonymous Mimi user for each account: created exactly once, stored durably, restored before any view runs.
 
 Unofficial, not affiliated with Mimi Hearing Technologies.
 """
 
 from .auth.controller import AuthController
-from .auth.delivery import UserUpdate
-from .auth.routes import Anonymously, LogInAnonymously
-from .auth.signals import Subscription
-from .auth.updates import Updates
+from .auth.log_in_methods import Anonymously, LogInAnonymously
 from .core import MimiCore
 from .errors import (
     AlreadyAuthenticatedError,
@@ -25,6 +22,7 @@ from .errors import (
     NotAuthenticatedError,
     NotRestoredError,
     NotStartedError,
+    OnlyCopyError,
     ProtocolError,
     ServerBusyError,
     ServerError,
@@ -37,18 +35,17 @@ from .errors import (
     StoreUnavailableError,
     UnknownAnonymousIdError,
     UnserviceableError,
+    UserConflictError,
     ViewsClosedError,
 )
 from .hearing.results import Audiogram, Grade, HearingTestResult
-from .identity import AnonymousId, ClientCredentials, MimiUser
-from .views.profile import (
-    Action,
-    LauncherScreen,
-    Profile,
-    ProfileConfiguration,
-    ProfileLauncher,
-    ProfileScreen,
-)
+from .identity import ClientCredentials, MimiUser
+from .secret import AnonymousId
+from .timeouts import Timeouts
+from .updates.broadcaster import Subscription
+from .updates.delivery import UserUpdate
+from .updates.stream import UpdateStream
+from .views.profile import Action, LauncherScreen, Profile, ProfileConfiguration, ProfileLauncher, ProfileScreen
 from .views.test_flow import TestFlow, TestScreen
 
 __all__ = [
@@ -79,6 +76,7 @@ __all__ = [
     "NotAuthenticatedError",
     "NotRestoredError",
     "NotStartedError",
+    "OnlyCopyError",
     "Profile",
     "ProfileConfiguration",
     "ProfileLauncher",
@@ -96,9 +94,11 @@ __all__ = [
     "Subscription",
     "TestFlow",
     "TestScreen",
+    "Timeouts",
     "UnknownAnonymousIdError",
     "UnserviceableError",
-    "Updates",
+    "UpdateStream",
+    "UserConflictError",
     "UserUpdate",
     "ViewsClosedError",
 ]

@@ -2,22 +2,33 @@
 
 import asyncio
 
-from .errors import MimiError, ViewsClosedError
+from .entry import Entry
+from .errors import MimiError, NotStartedError, ViewsClosedError
 
 
 class Gate:
-    """Keeps views waiting until it is known whether they may run.
+    """Blocks views until it is known whether they may run.
 
-    Undecided at first. Many may wait at it and none of them can hurt another: each waits on a future of its own, and
-    each gets an exception of its own. It may be opened and shut as often as the record behind it changes.
+    A gate is undecided at first, then open, or shut with a cause; it changes with the record. Each waiter gets an
+    exception of its own, and the cancellation of a waiter affects no other.
+
+    Args:
+        entry: The entry of the core, which waiters await first.
+        is_front: Whether waiters have a deadline until the gate is decided; else only until the core was entered.
+
+    Attributes:
+        is_open: Whether views may run.
+        cause: Why it is shut; None while it is open or undecided.
     """
 
-    __slots__ = ("_waiters", "cause", "is_open")
+    __slots__ = ("_change", "_entry", "_is_front", "cause", "is_open")
 
-    def __init__(self) -> None:
+    def __init__(self, entry: Entry, *, is_front: bool = False) -> None:
         self.is_open: bool = False
         self.cause: MimiError | None = None
-        self._waiters: set[asyncio.Future[None]] | None = None
+        self._entry = entry
+        self._is_front = is_front
+        self._change: asyncio.Event | None = None
 
     @property
     def is_decided(self) -> bool:
@@ -25,44 +36,54 @@ class Gate:
         return self.is_open or self.cause is not None
 
     def open(self) -> None:
-        """Let all pass who wait and who come."""
+        """Let waiting and later views run."""
         self.is_open, self.cause = True, None
         self._wake()
 
     def shut(self, cause: MimiError) -> None:
-        """Turn away all who wait and who come, each with a `ViewsClosedError` from this cause."""
-        self.is_open, self.cause = False, cause.again()
+        """Refuse waiting and later views, each with a `ViewsClosedError` from this cause."""
+        self.is_open, self.cause = False, cause.copy()
         self._wake()
 
-    async def passed(self) -> None:
-        """Return when it is open.
+    async def wait_open(self) -> None:
+        """Wait until it is open.
 
         Raises:
-            ViewsClosedError: It is shut; `.__cause__` says why.
+            ViewsClosedError: It is shut, or the core was not entered in time; `.__cause__` says why.
+            ConfigurationError: The core belongs to another event loop.
         """
-        while not self.is_decided:
-            await self._woken()
+        self._entry.home.check()
+        if not self.is_decided:
+            await self._wait_decided()
         if self.cause is not None:
-            raise closed(self.cause)
+            raise closed_error(self.cause)
 
-    async def _woken(self) -> None:
-        waiter = asyncio.get_running_loop().create_future()
-        waiters = self._waiters = self._waiters or set()
-        waiters.add(waiter)
+    async def _wait_decided(self) -> None:
         try:
-            await waiter
-        finally:
-            waiters.discard(waiter)
+            async with asyncio.timeout(self._entry.timeouts.call) as limit:
+                await self._entry.wait()
+                if not self._is_front:
+                    limit.reschedule(None)
+                while not self.is_decided:
+                    self._change = self._change or asyncio.Event()
+                    await self._change.wait()
+        except TimeoutError:
+            within = f"within {self._entry.timeouts.call:g} s"
+        else:
+            return
+        msg = f"the core was not entered {within}: make calls inside `async with core`, which starts it"
+        if self._entry.home.entries:
+            msg = f"the core did not start {within}: its start is still under way, try again"
+        raise closed_error(NotStartedError(msg))
 
     def _wake(self) -> None:
-        waiters, self._waiters = self._waiters, None
-        for waiter in waiters or ():
-            if not waiter.done():
-                waiter.set_result(None)
+        if self._change is not None:
+            self._change.set()
+            self._change = None
 
 
-def closed(cause: MimiError) -> ViewsClosedError:
-    """Return the error of a view that may not run, with a cause of its own."""
+def closed_error(cause: MimiError) -> ViewsClosedError:
+    """Return the error for a view that may not run; its cause is a copy."""
     error = ViewsClosedError(f"no view may run: {cause}")
-    error.__cause__ = cause.again()
+    error.__cause__ = cause.copy()
     return error

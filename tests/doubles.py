@@ -4,21 +4,21 @@ import asyncio
 import datetime as dt
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import attrs
 
 from mimi_async import Audiogram, AuthController, HearingTestResult, MimiCore, MimiError, MimiUser, UserUpdate, wire
-from mimi_async.auth.delivery import Receiver
-from mimi_async.identity import AccessToken, AnonymousId
+from mimi_async.secret import AccessToken, AnonymousId
 from mimi_async.stores import MemoryStore, StoredIdentity
-from mimi_async.wire.service import (
+from mimi_async.updates.delivery import Receiver
+from mimi_async.wire.server_side import (
     Profile,
     write_creation,
     write_export,
     write_problem,
     write_session,
-    write_test,
+    write_submission,
     write_user,
 )
 
@@ -36,10 +36,10 @@ class FakeServer:
     """Users, erased ids and create keys in memory, and hooks to fail, hold or script a request.
 
     Attributes:
-        requests: "METHOD path" of everything that arrived.
-        failure: What every request raises, or None.
-        script: What the next requests raise or answer, one each; None is the usual answer.
-        before: Called with each request before it is answered.
+        requests: "METHOD path" of each request.
+        failure: The error of every request, or None.
+        script: The error or reply of the next requests, one each; None for the usual reply.
+        before: Called with each request before the reply.
     """
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class FakeServer:
         self._asked = asyncio.Event()
 
     def hold(self) -> asyncio.Event:
-        """Keep what arrives from now on waiting, until the event that is returned is set."""
+        """Hold all requests from now on until the returned event is set."""
         self._held, self._asked = asyncio.Event(), asyncio.Event()
         return self._held
 
@@ -80,7 +80,7 @@ class FakeServer:
             await self._held.wait()
         scripted = self.script.pop(0) if self.script else None
         if isinstance(scripted or self.failure, MimiError):
-            raise (scripted or self.failure).again()  # type: ignore[union-attr]  # an error, as just asked
+            raise (scripted or self.failure).copy()  # type: ignore[union-attr]  # an error, as just asked
         return scripted if isinstance(scripted, wire.Reply) else self._answer(request)
 
     def _answer(self, request: wire.Request) -> wire.Reply:
@@ -116,7 +116,7 @@ class FakeServer:
         if request.path == "/v1/user/hearing-tests":
             test = attrs.evolve(HEARING_TEST, id="test-1")
             self.users[owner] = attrs.evolve(self.users[owner], latest_hearing_test=test)
-            return wire.Reply(201, write_test(test))
+            return wire.Reply(201, write_submission(test, is_latest=True))
         if request.path == "/v1/user/export":
             return wire.Reply(200, write_export(self.users[owner], HEARING_TEST.taken_at, []))
         self.users[owner] = attrs.evolve(self.users[owner], **body)
@@ -133,55 +133,77 @@ def problem(status: int, name: str) -> wire.Reply:
     return wire.Reply(status, body, content_type=wire.PROBLEM_JSON, request_id="r-1")
 
 
-async def store_with(anonymous_id: AnonymousId, account: str = "default") -> MemoryStore:
-    store = MemoryStore()
+class EnteredStore(MemoryStore):
+    """A store that shows whether it is entered."""
+
+    is_entered = False
+
+    async def __aenter__(self) -> Self:
+        self.is_entered = True
+        return await super().__aenter__()
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self.is_entered = False
+        await super().__aexit__(*exc_info)
+
+
+async def store_with(anonymous_id: AnonymousId, account: str = "default") -> EnteredStore:
+    store = EnteredStore()
     await store.claim(account, StoredIdentity(state="active", secret=anonymous_id, user_id=None))
     return store
 
 
 def core_of(server: FakeServer, /, **settings: Any) -> MimiCore:
-    """A core on the server, with an empty store unless another is given."""
+    """Return a core on the server, by default with an empty store."""
     return MimiCore(**{"send": server.send, "store": MemoryStore(), **settings})
 
 
-class News:
-    """A receiver that remembers what it was told."""
+class OpenMemoryStore(MemoryStore):
+    """A store in memory whose records a test damages."""
+
+    @property
+    def records(self) -> dict[str, StoredIdentity]:
+        return self._records
+
+
+class Observer:
+    """An observer that records its updates."""
 
     def __init__(self) -> None:
-        self.told: list[UserUpdate] = []
+        self.updates: list[UserUpdate] = []
 
     def __call__(
         self, sender: object, /, *, current: MimiUser | None, old: MimiUser | None, error: MimiError | None
     ) -> None:
-        self.told.append(UserUpdate(current, old, error))
+        self.updates.append(UserUpdate(current, old, error))
 
     @property
     def kinds(self) -> list[tuple[MimiUser | None, MimiUser | None, type[MimiError] | None]]:
-        """What was told, with the kind of each error in its place."""
-        return [(update.current, update.old, type(update.error) if update.error else None) for update in self.told]
+        """The updates, each with the class of its error."""
+        return [(update.current, update.old, type(update.error) if update.error else None) for update in self.updates]
 
     def assert_chained(self) -> None:
-        """`old` of each update is `current` of the one before."""
-        assert [update.old for update in self.told[1:]] == [update.current for update in self.told[:-1]]
+        """Check that `old` of each update is `current` of the one before."""
+        assert [update.old for update in self.updates[1:]] == [update.current for update in self.updates[:-1]]
 
 
 class Failures:
     """A receiver of `observer_failed`."""
 
     def __init__(self, core: MimiCore) -> None:
-        self.told: list[tuple[object, BaseException]] = []
+        self.reported: list[tuple[object, BaseException]] = []
         core.observer_failed.connect(self.hear)
 
     def hear(self, sender: object, *, receiver: object, error: BaseException) -> None:
-        self.told.append((receiver, error))
+        self.reported.append((receiver, error))
 
     @property
     def kinds(self) -> list[type[BaseException]]:
-        return [type(error) for _, error in self.told]
+        return [type(error) for _, error in self.reported]
 
 
 def then(act: Callable[[AuthController, UserUpdate], Any]) -> Receiver:
-    """An async receiver that does something with the controller and the update it is told."""
+    """Return an async receiver that calls `act` with the controller and the update."""
 
     async def receiver(
         sender: AuthController, /, *, current: MimiUser | None, old: MimiUser | None, error: MimiError | None
@@ -192,25 +214,29 @@ def then(act: Callable[[AuthController, UserUpdate], Any]) -> Receiver:
 
 
 async def whose(auth: AuthController) -> MimiUser | None:
-    """A view."""
+    """Return the current user: a view."""
     return auth.current_user
 
 
 async def views(core: MimiCore, count: int = 2) -> list[asyncio.Task[MimiUser | None]]:
-    """Views of the app's own account that wait at the gate."""
+    """Start views of the default account, which wait at the gate."""
     tasks = [asyncio.create_task(core.present(whose)) for _ in range(count)]
     await settle()
     return tasks
 
 
-async def settle(turns: int = 20) -> None:
-    """Let everything that can run without time passing run."""
-    for _ in range(turns):
+async def settle(passes: int = 20) -> None:
+    """Run all callbacks that are ready, without waiting for time to pass."""
+    for _ in range(passes):
         await asyncio.sleep(0)
 
 
-def be_quick(core: MimiCore, *, patience: float = 0.05) -> MimiCore:
-    """Let the core lose patience with receivers, running turns and late calls soon."""
-    core._announcer.patience = core._announcer.grace = patience
-    core._turns.grace = patience
+def set_timeouts(core: MimiCore, **seconds: float) -> MimiCore:
+    """Change some time limits of a core; the others stay."""
+    core.timeouts = attrs.evolve(core.timeouts, **seconds)
     return core
+
+
+def be_quick(core: MimiCore, *, seconds: float = 0.05) -> MimiCore:
+    """Give receivers and operations under way a short time."""
+    return set_timeouts(core, receiver=seconds, receiver_cancel=seconds, shutdown=seconds)

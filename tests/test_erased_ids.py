@@ -5,14 +5,7 @@ import pickle
 
 import pytest
 
-from mimi_async import (
-    AnonymousId,
-    AuthController,
-    ErasedAnonymousIdError,
-    LogInAnonymously,
-    MimiCore,
-    MimiError,
-)
+from mimi_async import AnonymousId, AuthController, ErasedAnonymousIdError, LogInAnonymously, MimiCore, MimiError
 from mimi_async.stores import MemoryStore
 from mimi_async.testing import IdentityServer
 
@@ -20,7 +13,7 @@ AN_ID = AnonymousId("12345678-1234-1234-1234-123456789abc")
 
 
 class Observer:
-    """Remembers which ids were told as erased."""
+    """Remembers the ids of erasures."""
 
     def __init__(self, core: MimiCore) -> None:
         self.erased: list[object] = []
@@ -58,8 +51,8 @@ async def test_a_reset_and_the_restore_and_the_log_in_of_others_name_the_id() ->
 def test_it_goes_to_each_waiter_and_into_no_pickle() -> None:
     error = ErasedAnonymousIdError("erased", anonymous_id=AN_ID, request_id="r-1")
 
-    again, pickled = error.again(), pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
-    assert again.anonymous_id == AN_ID
+    copied, pickled = error.copy(), pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+    assert copied.anonymous_id == AN_ID
     assert pickled.anonymous_id is copy.copy(error).anonymous_id is None
     assert (str(pickled), pickled.request_id) == ("erased", "r-1")
     assert AN_ID.reveal() not in repr(error) + repr(vars(error)) + str(error.args)

@@ -1,4 +1,4 @@
-"""Who may import whom, how long things may get, and which names no room may have."""
+"""Which layer may import which, the limits of size, and forbidden names."""
 
 import ast
 from collections.abc import Iterator
@@ -11,80 +11,149 @@ PACKAGE = ROOT / "mimi_async"
 
 CORE_AND_BELOW = (
     "core",
+    "presenting",
     "startup",
     "auth",
+    "records",
+    "updates",
+    "operations",
     "stores",
     "gate",
     "transport",
-    "sqlite",
-    "postgres",
-    "dsn",
-    "home",
+    "databases",
+    "entry",
+    "host_functions",
+    "timeouts",
     "wire",
     "identity",
+    "secret",
     "hearing",
     "errors",
+    "builtin_types",
 )
-ROOMS: dict[str, tuple[str, ...]] = {
+BELOW_AN_ACCOUNT = ("operations", "records", "updates", "stores.base", "gate", "host_functions", "timeouts", "wire")
+LAYERS: dict[str, tuple[str, ...]] = {
     "errors": (),
-    "hearing": ("errors",),
-    "identity": ("hearing.results", "errors"),
-    "wire": ("identity", "hearing", "errors"),
-    "dsn": ("errors",),
-    "home": ("errors",),
-    "sqlite": ("errors",),
-    "postgres": ("dsn", "home", "errors"),
-    "auth.routes": ("identity", "errors"),
-    "auth.delivery": ("identity", "errors"),
-    "auth.updates": ("auth.delivery", "identity", "errors"),
-    "auth.signals": ("auth.delivery", "auth.updates", "identity", "errors"),
-    "auth.turn": ("errors",),
-    "auth.turns": ("auth.turn", "errors"),
-    "stores.base": ("identity", "errors"),
-    "gate": ("errors",),
-    "stores.memory": ("stores.base", "home", "identity", "errors"),
+    "secret": ("builtin_types", "errors"),
+    "builtin_types": (),
+    "hearing": ("errors", "builtin_types"),
+    "identity": ("hearing.results", "secret", "errors", "builtin_types"),
+    "wire": ("identity", "secret", "hearing", "errors"),
+    "timeouts": ("errors",),
+    "databases": ("errors",),
+    "databases.sqlite": (
+        "databases.jobs",
+        "databases.dsn",
+        "databases.affinity",
+        "databases.private_files",
+        "errors",
+    ),
+    "databases.postgres": ("databases.dsn", "databases.affinity", "errors"),
+    "entry": ("databases.affinity", "timeouts", "errors"),
+    "host_functions": ("errors",),
+    "transport": ("wire", "databases.affinity", "timeouts", "identity", "secret", "errors", "builtin_types"),
+    "stores.base": ("identity", "secret", "errors", "builtin_types"),
+    "stores.memory": ("stores.base", "databases.affinity", "identity", "secret", "errors"),
     "stores.rows": ("stores.base", "errors"),
-    "stores.sqlite": ("stores.base", "stores.rows", "sqlite", "identity", "errors"),
-    "stores.copying": ("stores.base", "identity", "errors"),
-    "stores.census": ("stores.base", "stores.copying", "errors"),
-    "stores.postgres": ("stores.base", "stores.rows", "postgres", "identity", "errors"),
-    "stores.sealed": ("stores.base", "stores.copying", "identity", "errors"),
-    "stores.keyring": ("stores.base", "home", "identity", "errors"),
-    "transport": ("wire", "identity", "errors"),
-    "stores": ("stores.base", "stores.memory", "stores.sqlite", "stores.postgres", "stores.keyring", "errors"),
-    "auth": ("stores.base", "gate", "wire", "hearing", "identity", "errors"),
-    "startup": ("auth", "stores.base", "gate", "errors"),
+    "stores.sqlite": (
+        "stores.base",
+        "stores.rows",
+        "databases.sqlite",
+        "databases.dsn",
+        "identity",
+        "secret",
+        "errors",
+        "builtin_types",
+    ),
+    "stores.copying": ("stores.base", "identity", "secret", "errors", "builtin_types"),
+    "stores.audit": ("stores.base", "stores.copying", "errors"),
+    "stores.postgres": ("stores.base", "stores.rows", "databases.postgres", "identity", "secret", "errors"),
+    "stores.sealed": ("stores.base", "stores.copying", "identity", "secret", "errors", "builtin_types"),
+    "stores.keyring": (
+        "stores.base",
+        "stores.sealed",
+        "stores.sqlite",
+        "databases.affinity",
+        "databases.dsn",
+        "secret",
+        "errors",
+    ),
+    "stores": (
+        "stores.base",
+        "stores.memory",
+        "stores.sqlite",
+        "stores.postgres",
+        "stores.keyring",
+        "databases.dsn",
+        "errors",
+    ),
+    "gate": ("entry", "errors"),
+    "operations": ("entry", "timeouts", "errors"),
+    "updates": ("entry", "host_functions", "timeouts", "identity", "secret", "errors"),
+    "records": ("operations", "stores.base", "host_functions", "wire", "identity", "secret", "errors"),
+    "auth": (*BELOW_AN_ACCOUNT, "hearing", "identity", "secret", "errors"),
+    "presenting": ("auth", "operations", "updates", "gate", "host_functions", "errors"),
+    "startup": (
+        "auth",
+        "records",
+        "stores.base",
+        "gate",
+        "host_functions",
+        "transport",
+        "timeouts",
+        "identity",
+        "secret",
+        "errors",
+    ),
     "core": CORE_AND_BELOW[1:],
-    "views": ("core", "auth", "hearing", "identity", "errors"),
-    "web": ("core", "auth", "views", "hearing", "identity", "errors"),
-    "integrations": ("core", "auth", "views", "web", "errors"),
+    "views": ("core", "auth", "hearing", "identity", "secret", "errors", "builtin_types"),
+    "web": ("core", "auth", "views", "host_functions", "hearing", "identity", "secret", "errors"),
     "testing": (*CORE_AND_BELOW, "server"),
-    "server": ("wire", "sqlite", "postgres", "dsn", "hearing", "identity", "errors"),
+    "server": ("wire", "databases", "hearing", "identity", "secret", "errors"),
     "cli": (*CORE_AND_BELOW, "views", "web", "server", "testing"),
     "": (*CORE_AND_BELOW, "views", "web"),
     "__main__": ("cli",),
+    "__pyinstaller": (),
 }
-"""A room → the rooms that it may import, besides itself. A room that the table splits off is named for itself."""
+"""A layer → the layers that it may import, besides itself. A layer that the table splits off is named for itself."""
 
 LIBRARIES: dict[str, tuple[str, ...]] = {
-    "aiohttp": ("transport", "server", "testing", "web", "integrations", "core"),  # core: the type of its session
-    "blinker": ("auth.signals", "auth.delivery", "auth.controller", "core"),  # the latter two: the type of a signal
-    "asyncpg": ("postgres",),
+    "aiohttp": (
+        "transport",
+        "server",
+        "testing",
+        "web",
+        "core",
+        "startup",
+    ),  # the latter two: its session
+    "blinker": (
+        "updates.broadcaster",
+        "updates.delivery",
+        "auth.controller",
+        "core",
+    ),  # the latter two: the type of a signal
+    "asyncpg": ("databases.postgres",),
     "click": ("cli",),
-    "cryptography": ("stores.sealed",),
+    "cryptography": ("stores.keyring", "stores.sealed"),
     "jinja2": ("web",),
     "keyring": ("stores.keyring",),
     "msgspec": ("wire",),
     "pytest": (),
     "rich": ("cli",),
-    "sqlite3": ("sqlite", "stores.sqlite", "server", "testing.server"),
-    "tenacity": ("transport", "startup"),
+    "platformdirs": ("stores.keyring",),
+    "sqlite3": ("databases.sqlite", "stores.keyring", "stores.sqlite", "server", "testing.server"),
+    "tenacity": ("transport", "auth.background"),
 }
 """A library → who may import it."""
 
-MOST_LINES = 300
-MOST_LINES_OF_A_FUNCTION = 60
-FORBIDDEN_ROOMS = {"utils", "helpers", "common", "const", "constants", "models", "types", "manager"}
+MOST_LINES = {"mimi_async": 280}
+MOST_LINES_ELSEWHERE = 300
+MOST_LINES_OF_A_FUNCTION = 40
+"""Its body, without the docstring. In tests half as many more; ruff holds the complexity (pyproject)."""
+
+MOST_LINES_OF_A_DELIVERY = 25
+
+FORBIDDEN_NAMES = {"utils", "helpers", "common", "const", "constants", "models", "types", "manager"}
 
 OURS = ("mimi_async", "mimi_async_pytest.py", "examples", "benchmarks", "tests")
 FILES = sorted(
@@ -99,15 +168,15 @@ def name_of(module: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def room_of(name: str) -> str:
-    """The most special room of the table that holds the module."""
-    while name and name not in ROOMS:
+def layer_of(name: str) -> str:
+    """The most special layer of the table that holds the module."""
+    while name and name not in LAYERS:
         name = name.rpartition(".")[0]
     return name
 
 
 def imports_of(module: Path) -> Iterator[str]:
-    """Yield what a module imports, anywhere in it: ours as ".room.module", a library by its first name."""
+    """Yield what a module imports, anywhere in it: ours as ".layer.module", a library by its first name."""
     package = ["mimi_async", *module.parent.relative_to(PACKAGE).parts]
     for node in ast.walk(ast.parse(module.read_text())):
         if isinstance(node, ast.Import):
@@ -122,58 +191,73 @@ def imports_of(module: Path) -> Iterator[str]:
 
 
 def _module_of(name: str) -> str:
-    """Cut off what is no module but a name in one."""
+    """Cut off a name in a module."""
     parts = name.split(".")[1:]
     while parts and not (PACKAGE.joinpath(*parts).is_dir() or PACKAGE.joinpath(*parts).with_suffix(".py").exists()):
         parts.pop()
     return "." + ".".join(parts)
 
 
-def may_import(room: str, imported: str) -> bool:
-    """Tell whether the table lets a room import a module of ours."""
-    theirs = room_of(imported)
-    if theirs == room:
+def may_import(layer: str, imported: str) -> bool:
+    """Return whether the table lets a layer import a module of the package."""
+    theirs = layer_of(imported)
+    if theirs == layer:
         return True
-    allowed = (room, *ROOMS[room]) if room else ROOMS[room]
+    allowed = (layer, *LAYERS[layer]) if layer else LAYERS[layer]
     return any(imported == other or imported.startswith(f"{other}.") for other in allowed)
 
 
 @pytest.mark.parametrize("module", MODULES, ids=name_of)
 def test_a_module_imports_only_what_its_layer_may(module: Path) -> None:
     name = name_of(module)
-    room = room_of(name)
-    assert room or name == "", f"{name} is in no room of the table"
+    layer = layer_of(name)
+    assert layer or name == "", f"{name} is in no layer of the table"
     ours = {imported[1:] for imported in imports_of(module) if imported.startswith(".")}
-    assert sorted(imported for imported in ours if not may_import(room, imported)) == []
+    assert sorted(imported for imported in ours if not may_import(layer, imported)) == []
 
 
 @pytest.mark.parametrize("module", MODULES, ids=name_of)
 def test_a_library_is_known_to_few_rooms(module: Path) -> None:
     name = name_of(module)
     for library in set(imports_of(module)) & LIBRARIES.keys():
-        assert any(name == room or name.startswith(f"{room}.") for room in LIBRARIES[library]), library
+        assert any(name == layer or name.startswith(f"{layer}.") for layer in LIBRARIES[library]), library
 
 
 def test_the_stores_import_a_back_end_only_when_it_is_asked_for() -> None:
     top = ast.parse((PACKAGE / "stores" / "__init__.py").read_text()).body
     ours = {node.module for node in top if isinstance(node, ast.ImportFrom) and node.level}
-    assert ours == {"errors", "base", "copying"}
+    assert ours == {"databases.dsn", "errors", "base", "copying"}
+
+
+def lines_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Count the lines of a function, without its signature and docstring."""
+    body = function.body[ast.get_docstring(function, clean=False) is not None :]
+    return (function.end_lineno or 0) - body[0].lineno + 1 if body else 0
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
 def test_a_file_is_short_and_well_named(file: Path) -> None:
     text = file.read_text()
-    assert text.count("\n") <= MOST_LINES
-    assert not {part.removesuffix(".py") for part in file.relative_to(ROOT).parts} & FORBIDDEN_ROOMS
+    top = file.relative_to(ROOT).parts[0]
+    assert text.count("\n") <= MOST_LINES.get(top, MOST_LINES_ELSEWHERE)
+    assert not {part.removesuffix(".py") for part in file.relative_to(ROOT).parts} & FORBIDDEN_NAMES
+    most = MOST_LINES_OF_A_FUNCTION if top == "mimi_async" else MOST_LINES_OF_A_FUNCTION * 3 // 2
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            assert (node.end_lineno or 0) - node.lineno < MOST_LINES_OF_A_FUNCTION, node.name
+            assert lines_of(node) <= most, node.name
+
+
+def test_a_delivery_reads_as_one_story() -> None:
+    text = (PACKAGE / "updates" / "delivery.py").read_text()
+    delivery = next(node for node in ast.parse(text).body if isinstance(node, ast.ClassDef) and node.name == "Delivery")
+    (run,) = (node for node in delivery.body if isinstance(node, ast.AsyncFunctionDef) and node.name == "run")
+    assert lines_of(run) <= MOST_LINES_OF_A_DELIVERY
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
-def test_nobody_calls_what_loses_a_cancel(file: Path) -> None:
+def test_no_call_loses_a_cancellation(file: Path) -> None:
     names = {ast.unparse(node) for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Attribute)}
-    assert "asyncio.wait_for" not in names, "asyncio.wait_for on Python 3.11 swallows a cancel: use asyncio.timeout"
+    assert "asyncio.wait_for" not in names, "in Python 3.11 it swallows a cancellation: use asyncio.timeout"
 
 
 @pytest.mark.parametrize("module", MODULES, ids=name_of)
@@ -183,6 +267,4 @@ def test_no_layer_needs_an_import_for_type_checkers_alone(module: Path) -> None:
 
 
 def test_the_table_knows_no_room_that_is_not_there() -> None:
-    later = {"integrations"}
-    rooms = {room_of(name_of(module)) for module in MODULES}
-    assert set(ROOMS) - rooms <= later
+    assert set(LAYERS) <= {layer_of(name_of(module)) for module in MODULES}

@@ -8,7 +8,19 @@ import pytest
 from mimi_async import AuthController, MimiCore, NotStartedError, ServerUnreachableError, ViewsClosedError
 from mimi_async.stores import MemoryStore, StoredIdentity
 
-from .doubles import FakeServer, News, be_quick, core_of, settle, store_with, then, views, whose
+from .doubles import (
+    EnteredStore,
+    FakeServer,
+    Observer,
+    be_quick,
+    core_of,
+    set_timeouts,
+    settle,
+    store_with,
+    then,
+    views,
+    whose,
+)
 
 
 class SlowStore(MemoryStore):
@@ -25,7 +37,7 @@ class SlowStore(MemoryStore):
     ) -> StoredIdentity | None:
         self.writing.set()
         await self.release.wait()
-        self.entries_at_write.append(self._entries)
+        self.entries_at_write.append(self.entries)
         return await super().replace(account, expected, new)
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -41,9 +53,9 @@ async def leaving(core: MimiCore) -> asyncio.Task[None]:
 
 
 async def test_what_waits_is_cancelled_at_once_and_what_runs_is_awaited() -> None:
-    server, news = FakeServer(), News()
-    core = await core_of(server).__aenter__()
-    core.observe(news)
+    server, store, observer = FakeServer(), EnteredStore(), Observer()
+    core = await core_of(server, store=store).__aenter__()
+    core.observe(observer)
     release = server.hold()
     running = asyncio.create_task(core.auth.ensure_user())
     await server.asked()
@@ -60,29 +72,29 @@ async def test_what_waits_is_cancelled_at_once_and_what_runs_is_awaited() -> Non
     release.set()
     user = await running
     await left
-    assert news.kinds == [(user, None, None)]
-    record = await core._store.load("default")
+    assert observer.kinds == [(user, None, None)]
+    record = await store.load("default")
     assert record is not None
     assert record.anonymous_id == user.anonymous_id
 
 
-async def test_what_runs_beyond_the_grace_is_cut_and_the_record_tells_how_to_go_on() -> None:
-    server, store = FakeServer(), MemoryStore()
+async def test_an_operation_beyond_the_shutdown_timeout_is_cancelled_and_the_record_says_how_to_go_on() -> None:
+    server, store = FakeServer(), EnteredStore()
     core = await be_quick(core_of(server, store=store)).__aenter__()
     server.hold()
     running = asyncio.create_task(core.auth.ensure_user())
     await server.asked()
     await core.__aexit__()
-    with pytest.raises(NotStartedError, match="what is stored"):
+    with pytest.raises(NotStartedError, match="the stored record"):
         await running
     record = await store.load("default")
     assert record is not None
     assert record.state == "pending"
-    assert not core._turns._turns
-    assert store._entries == 0
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert not store.is_entered
 
 
-async def test_who_waits_for_a_restore_that_fails_while_the_core_is_left_is_told_so_at_once() -> None:
+async def test_a_waiter_of_a_restore_that_fails_while_the_core_is_left_is_refused_at_once() -> None:
     server = FakeServer()
     core = await core_of(server, store=await store_with(server.add_user(), "a"), account=None).__aenter__()
     release = server.hold()
@@ -98,7 +110,7 @@ async def test_who_waits_for_a_restore_that_fails_while_the_core_is_left_is_told
     assert server.requests == ["POST /v1/sessions"]
 
 
-async def test_a_store_write_is_awaited_beyond_the_grace_and_before_the_store_closes() -> None:
+async def test_a_store_write_is_awaited_beyond_the_shutdown_timeout_and_before_the_store_closes() -> None:
     server, store = FakeServer(), SlowStore()
     core = await be_quick(core_of(server, store=store)).__aenter__()
     running = asyncio.create_task(core.auth.ensure_user())
@@ -119,7 +131,7 @@ async def test_a_store_write_is_awaited_beyond_the_grace_and_before_the_store_cl
 async def test_a_store_write_that_hangs_is_awaited_to_its_deadline_only() -> None:
     store = SlowStore()
     core = be_quick(core_of(FakeServer(), store=store))
-    core._shared.patience = 0.3
+    set_timeouts(core, call=0.3)
     await core.__aenter__()
     running = asyncio.create_task(core.auth.ensure_user())
     await store.writing.wait()
@@ -127,11 +139,11 @@ async def test_a_store_write_that_hangs_is_awaited_to_its_deadline_only() -> Non
     outcome = (await asyncio.gather(running, return_exceptions=True))[0]
     assert isinstance(outcome, Exception)
     await settle()
-    assert not core._turns._turns
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-async def test_deliveries_get_the_grace_and_are_then_cut() -> None:
-    news, cut = News(), asyncio.Event()
+async def test_deliveries_get_the_shutdown_timeout_and_are_then_cancelled() -> None:
+    observer, cut = Observer(), asyncio.Event()
 
     async def hang(auth: AuthController, update: object) -> None:
         try:
@@ -140,16 +152,16 @@ async def test_deliveries_get_the_grace_and_are_then_cut() -> None:
             cut.set()
 
     core = await core_of(FakeServer()).__aenter__()
-    core._turns.grace = 0.02
+    set_timeouts(core, shutdown=0.02)
     core.observe(then(hang))
-    core.observe(news)
+    core.observe(observer)
     running = asyncio.create_task(core.auth.ensure_user())
     await settle()
     await core.__aexit__()
     assert cut.is_set()
     user = await running
     assert user == core.auth.current_user, "what was committed is returned"
-    assert news.told == []
+    assert observer.updates == []
 
 
 async def test_views_are_the_hosts_neither_cancelled_nor_awaited() -> None:
@@ -169,7 +181,7 @@ async def test_views_are_the_hosts_neither_cancelled_nor_awaited() -> None:
 
 
 @pytest.mark.parametrize("account", [None, "a-17"])
-async def test_present_after_leaving_is_turned_away(account: str | None) -> None:
+async def test_present_after_leaving_is_refused(account: str | None) -> None:
     async with core_of(FakeServer()) as core:
         await core.present(whose, account=account)
     with pytest.raises(ViewsClosedError) as caught:
@@ -204,8 +216,8 @@ async def test_the_error_of_the_body_wins_and_what_fails_at_the_exit_is_logged(
     assert all("OSError" in record.message and "3f2a" not in record.message for record in errors)
 
 
-async def test_leaving_that_is_cancelled_leaves_no_turn_running() -> None:
-    server, store = FakeServer(), MemoryStore()
+async def test_leaving_that_is_cancelled_leaves_no_operation_running() -> None:
+    server, store = FakeServer(), EnteredStore()
     core = await core_of(server, store=store).__aenter__()
     server.hold()
     running = asyncio.create_task(core.auth.ensure_user())
@@ -216,10 +228,10 @@ async def test_leaving_that_is_cancelled_leaves_no_turn_running() -> None:
         await left
     with pytest.raises(NotStartedError):
         await running
-    assert store._entries == 0
+    assert not store.is_entered
 
 
-async def test_a_task_that_swallows_its_cancellation_does_not_keep_the_core(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_task_that_suppresses_its_cancellation_does_not_keep_the_core(caplog: pytest.LogCaptureFixture) -> None:
     release = asyncio.Event()
 
     async def stubborn(auth: AuthController, update: object) -> None:
@@ -230,7 +242,7 @@ async def test_a_task_that_swallows_its_cancellation_does_not_keep_the_core(capl
                 continue
 
     core = await core_of(FakeServer()).__aenter__()
-    core._turns.grace = 0.02
+    set_timeouts(core, shutdown=0.02)
     core.observe(then(stubborn))
     running = asyncio.create_task(core.auth.ensure_user())
     await settle()

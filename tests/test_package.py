@@ -1,4 +1,4 @@
-"""The front door: what it names, and how little it needs."""
+"""The public names of the package, and the few packages that it needs."""
 
 import importlib.metadata
 import os
@@ -16,7 +16,7 @@ import mimi_async
 
 ROOT = Path(__file__).parents[1]
 REQUIRED = {"aiohttp", "attrs", "blinker", "msgspec", "tenacity"}
-NEVER_IMPORTED = ("asyncpg", "click", "cryptography", "jinja2", "keyring", "pytest", "rich", "sqlite3")
+NEVER_IMPORTED = ("asyncpg", "click", "cryptography", "jinja2", "keyring", "platformdirs", "pytest", "rich", "sqlite3")
 
 
 def project() -> dict[str, list[str]]:
@@ -28,7 +28,7 @@ def name_of(requirement: str) -> str:
     return re.split(r"[^\w.-]", requirement, maxsplit=1)[0].lower().replace("_", "-")
 
 
-def with_all_they_need(names: set[str]) -> set[str]:
+def with_requirements(names: set[str]) -> set[str]:
     """Return the installed distributions that these need, without extras."""
     found: set[str] = set()
     while names:
@@ -48,7 +48,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("bare")
     venv.create(home, symlinks=True, with_pip=False)
     site = next(home.glob("lib/python*/site-packages"))
-    for name in with_all_they_need(set(REQUIRED)):
+    for name in with_requirements(set(REQUIRED)):
         distribution = importlib.metadata.distribution(name)
         for top in {file.parts[0] for file in distribution.files or [] if file.parts[0] != ".."}:
             if not (site / top).exists():
@@ -57,7 +57,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home / "bin" / "python"
 
 
-def said_by(python: Path, code: str) -> str:
+def output_of(python: Path, code: str) -> str:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "COV"))}
     command = [str(python), "-c", code]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True, cwd="/").stdout
@@ -73,35 +73,36 @@ def test_requires_five_packages() -> None:
 
 
 def test_is_imported_with_only_the_required_packages_installed(bare: Path) -> None:
-    assert "No module named 'click'" in said_by(bare, "try: import click\nexcept ImportError as error: print(error)")
-    said = said_by(bare, "from mimi_async import *; import mimi_async; print(mimi_async.__all__)")
-    assert said == f"{mimi_async.__all__}\n"
+    assert "No module named 'click'" in output_of(bare, "try: import click\nexcept ImportError as error: print(error)")
+    output = output_of(bare, "from mimi_async import *; import mimi_async; print(mimi_async.__all__)")
+    assert output == f"{mimi_async.__all__}\n"
 
 
 def test_the_stores_and_the_server_need_no_more_than_that(bare: Path) -> None:
     code = "from mimi_async.stores import MemoryStore, SQLiteStore; from mimi_async.testing import IdentityServer"
-    assert said_by(bare, code) == ""
+    assert output_of(bare, code) == ""
 
 
 def test_the_pages_say_which_extra_they_need(bare: Path) -> None:
     code = "try: import mimi_async.web\nexcept ImportError as error: print(error)"
-    assert said_by(bare, code) == "the pages need jinja2: pip install 'mimi-async[web]'\n"
+    assert output_of(bare, code) == "the pages need jinja2: pip install 'mimi-async[web]'\n"
 
 
 def test_the_wheel_holds_what_the_pages_are_made_of(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
-        held = {name for name in wheel.namelist() if name.startswith("mimi_async/web/")}
+        held = set(wheel.namelist())
     web = ROOT / "mimi_async" / "web"
     made_of = {file for folder in ("templates", "static", "texts") for file in (web / folder).iterdir()}
     assert len(made_of) > 10
     assert {str(file.relative_to(ROOT)) for file in made_of} <= held
+    assert "mimi_async/__pyinstaller/hook-mimi_async.web.py" in held
 
 
 def test_imports_no_extra_and_no_driver() -> None:
     code = f"import sys, mimi_async; print([name for name in {NEVER_IMPORTED!r} if name in sys.modules])"
-    assert said_by(Path(sys.executable), code) == "[]\n"
+    assert output_of(Path(sys.executable), code) == "[]\n"
 
 
 def test_is_marked_as_typed() -> None:

@@ -17,68 +17,66 @@ _T = TypeVar("_T")
 
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS accounts (account TEXT PRIMARY KEY, mimi_anonymous_id TEXT)",
-    """CREATE TABLE IF NOT EXISTS ids_set_aside (account TEXT, mimi_anonymous_id TEXT, set_aside_at REAL,
+    """CREATE TABLE IF NOT EXISTS quarantined_ids (account TEXT, mimi_anonymous_id TEXT, quarantined_at REAL,
        PRIMARY KEY (account, mimi_anonymous_id))""",
 )
-_KNOWN = "SELECT mimi_anonymous_id FROM accounts WHERE account = ?"
+_SELECT = "SELECT mimi_anonymous_id FROM accounts WHERE account = ?"
 _KEEP = """INSERT INTO accounts VALUES (:account, :id) ON CONFLICT (account)
            DO UPDATE SET mimi_anonymous_id = :id WHERE mimi_anonymous_id IS NOT :id"""
 _DROP = "UPDATE accounts SET mimi_anonymous_id = NULL WHERE account = :account AND mimi_anonymous_id = :id"
-_SET_ASIDE = "INSERT INTO ids_set_aside VALUES (:account, :id, :now) ON CONFLICT DO NOTHING"
-_SET_OTHER_ASIDE = """INSERT INTO ids_set_aside SELECT account, mimi_anonymous_id, :now FROM accounts
+_QUARANTINE = "INSERT INTO quarantined_ids VALUES (:account, :id, :now) ON CONFLICT DO NOTHING"
+_QUARANTINE_OTHER = """INSERT INTO quarantined_ids SELECT account, mimi_anonymous_id, :now FROM accounts
                       WHERE account = :account AND mimi_anonymous_id IS NOT :id AND mimi_anonymous_id IS NOT NULL
                       ON CONFLICT DO NOTHING"""
-_ASIDE = "SELECT mimi_anonymous_id FROM ids_set_aside WHERE account = ? ORDER BY set_aside_at, rowid"
-_NOT_ASIDE = "DELETE FROM ids_set_aside WHERE account = :account AND mimi_anonymous_id = :id"
+_QUARANTINED = "SELECT mimi_anonymous_id FROM quarantined_ids WHERE account = ? ORDER BY quarantined_at, rowid"
+_UNQUARANTINE = "DELETE FROM quarantined_ids WHERE account = :account AND mimi_anonymous_id = :id"
 _FILL = "UPDATE accounts SET mimi_anonymous_id = :id WHERE account = :account AND mimi_anonymous_id IS NULL"
 
 
 class Accounts:
-    """Keeps the ids with the accounts. Each verb may be called again at any time: a second call changes nothing.
+    """Store the id of each account. Each method is idempotent.
 
-    An anonymousId opens a hearing profile: keep it like a password. Here the file is readable by its owner alone; a
-    partner would encrypt the column, too.
+    An anonymousId opens a hearing profile: store it like a password. Here only the owner can read the file; a partner
+    would also encrypt the column.
 
     Args:
-        path: The SQLite file; made when it is first used.
+        path: The SQLite file; created at the first use.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     async def known_id(self, account: str) -> AnonymousId | None:
-        """Return the id that is kept with an account; `MimiCore(known_id=…)` asks this.
+        """Return the id of an account, for `MimiCore(known_id=…)`.
 
-        It must raise where it can't tell: None means that this account has none.
+        It must raise if the table cannot be read: None means that the account has no id.
         """
 
         def read(table: sqlite3.Connection) -> AnonymousId | None:
-            row = table.execute(_KNOWN, (account,)).fetchone()
+            row = table.execute(_SELECT, (account,)).fetchone()
             return None if row is None or row[0] is None else AnonymousId(row[0])
 
         return await self.run(read)
 
     async def keep(self, account: str, anonymous_id: AnonymousId) -> None:
-        """Keep an id with an account. Another one that was kept until now is set aside: it is a profile, too."""
-        await self._change(account, anonymous_id, _SET_OTHER_ASIDE, _KEEP, _NOT_ASIDE)
+        """Store the id of an account. A different id stored before is quarantined: it opens a profile, too."""
+        await self._change(account, anonymous_id, _QUARANTINE_OTHER, _KEEP, _UNQUARANTINE)
 
     async def drop(self, account: str, anonymous_id: AnonymousId) -> None:
-        """Drop an erased id, wherever it is, and no other that the account may have got meanwhile."""
-        await self._change(account, anonymous_id, _DROP, _NOT_ASIDE)
+        """Delete an erased id, also from quarantine. A newer id of the account stays."""
+        await self._change(account, anonymous_id, _DROP, _UNQUARANTINE)
 
-    # For `start_over`: an id that the server does not know opens nothing today, and perhaps a profile tomorrow --------
-
-    async def set_aside(self, account: str, anonymous_id: AnonymousId) -> None:
-        """Keep an id for the support alone: `known_id` no longer gives it. Another id of the account stays."""
-        await self._change(account, anonymous_id, _SET_ASIDE, _DROP)
+    async def quarantine(self, account: str, anonymous_id: AnonymousId) -> None:
+        """Move an id aside: `known_id` no longer returns it, the support can bring it back. Another id stays."""
+        await self._change(account, anonymous_id, _QUARANTINE, _DROP)
 
     async def bring_back(self, account: str, anonymous_id: AnonymousId) -> None:
-        """Undo `set_aside`; where the account has got another id meanwhile, this one stays set aside."""
-        await self._change(account, anonymous_id, _FILL, f"{_NOT_ASIDE} AND changes() = 1")
+        """Undo `quarantine`. If the account has another id by now, this one stays in quarantine."""
+        await self._change(account, anonymous_id, _FILL, f"{_UNQUARANTINE} AND changes() = 1")
 
-    async def ids_set_aside(self, account: str) -> list[AnonymousId]:
-        """Return the ids that were set aside, the oldest first."""
-        return await self.run(lambda table: [AnonymousId(row[0]) for row in table.execute(_ASIDE, (account,))])
+    async def quarantined_ids(self, account: str) -> list[AnonymousId]:
+        """Return the quarantined ids, oldest first."""
+        return await self.run(lambda table: [AnonymousId(row[0]) for row in table.execute(_QUARANTINED, (account,))])
 
     async def _change(self, account: str, anonymous_id: AnonymousId, *statements: str) -> None:
         values = {"account": account, "id": anonymous_id.reveal(), "now": time.time()}
@@ -90,10 +88,10 @@ class Accounts:
         await self.run(write)
 
     async def run(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        """Run a transaction in a thread, with a connection of its own, so that the event loop is never blocked."""
-        return await asyncio.to_thread(self._run_here, work)
+        """Run a transaction in a thread with a new connection, so that the event loop is not blocked."""
+        return await asyncio.to_thread(self._run_sync, work)
 
-    def _run_here(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+    def _run_sync(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         self._path.touch(mode=0o600)
         with closing(sqlite3.connect(self._path, timeout=5)) as table, table:
             for statement in _SCHEMA:

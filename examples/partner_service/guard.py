@@ -1,4 +1,4 @@
-"""What a product's own pages refuse: forms of other sites, and addresses of other sites to go on to."""
+"""Protect the pages of a product: refuse forms of other sites and redirects to other sites."""
 
 import logging
 import re
@@ -10,12 +10,12 @@ from aiohttp.typedefs import Handler
 from .pages import error_page
 
 MOST_BYTES = 64 * 1024
-"""How long a form may be."""
+"""Maximum size of a form."""
 
 NAME = web.AppKey("name", str)
 """The name of the product."""
 
-_READING = {"GET", "HEAD", "OPTIONS"}
+_SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 _LOCAL_PATH = re.compile(r"/(?!/)[!-\[\]-~]*")  # printable ASCII without blanks and backslashes, which browsers change
 
 _log = logging.getLogger(__name__)
@@ -23,8 +23,8 @@ _log = logging.getLogger(__name__)
 
 @web.middleware
 async def with_error_pages(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Make a page of every error."""
-    if _is_of_mimi(request):
+    """Return a page for each error."""
+    if _is_for_mimi(request):
         return await handler(request)
     try:
         return await handler(request)
@@ -34,28 +34,28 @@ async def with_error_pages(request: web.Request, handler: Handler) -> web.Stream
         response = error_page(request.app[NAME], error.status)
         response.headers.update({name: error.headers[name] for name in ("Allow",) if name in error.headers})
         return response
-    except Exception:  # noqa: BLE001 - whatever it is, the person gets a page, and the log what it was
+    except Exception:  # noqa: BLE001 - any defect: the browser gets a page, the log the exception
         _log.exception("%s %s failed", request.method, request.match_info.route.resource)
         return error_page(request.app[NAME], 500)
 
 
 @web.middleware
-async def of_this_site_only(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse what changes something, unless a page of this product asks for it."""
-    if request.method in _READING or _is_of_mimi(request) or is_of_this_site(request):
+async def refuse_other_sites(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse a request with an unsafe method unless a page of this product sends it."""
+    if request.method in _SAFE_METHODS or _is_for_mimi(request) or is_same_origin(request):
         return await handler(request)
     raise web.HTTPForbidden
 
 
-def _is_of_mimi(request: web.Request) -> bool:
-    """Tell whether it is for the pages of Mimi, which have a guard and error pages of their own."""
+def _is_for_mimi(request: web.Request) -> bool:
+    """Return whether the request is for the pages of Mimi, which have their own checks and error pages."""
     return len(request.match_info.apps) > 1
 
 
-def is_of_this_site(request: web.Request) -> bool:
-    """Tell whether a page of this very origin has sent a request, or the person by hand.
+def is_same_origin(request: web.Request) -> bool:
+    """Return whether a page of the same origin sends the request, or the user directly.
 
-    The other product of the partner counts as another site. Browsers that do not send Sec-Fetch-Site send an Origin.
+    The other product of the partner is another origin. Browsers that do not send Sec-Fetch-Site send Origin.
     """
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
@@ -65,15 +65,15 @@ def is_of_this_site(request: web.Request) -> bool:
 
 
 def local_path(text: str) -> str:
-    """Return a path of this site to go on to; "/" in place of an address that leads, or may lead, elsewhere."""
+    """Return the redirect target if it is a path of this site, else "/"."""
     return text if _LOCAL_PATH.fullmatch(text) else "/"
 
 
-async def form_of(request: web.Request) -> dict[str, str]:
+async def read_form(request: web.Request) -> dict[str, str]:
     """Read a form.
 
     Raises:
-        HTTPException: It is none (400, 415), or too long (413).
+        HTTPException: The body is not a valid form (400, 415) or is too long (413).
     """
     if request.content_type != "application/x-www-form-urlencoded":
         raise web.HTTPUnsupportedMediaType

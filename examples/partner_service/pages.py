@@ -1,4 +1,4 @@
-"""The pages of a product's own: templates with everything escaped, and the fields that harden each reply."""
+"""The pages of a product: templates with autoescape, and the security headers of each response."""
 
 from http import HTTPStatus
 from pathlib import Path
@@ -14,25 +14,25 @@ _TEMPLATES = jinja2.Environment(
 _POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
-FIELDS = {
+HEADERS = {
     "Content-Security-Policy": _POLICY,
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Referrer-Policy": "same-origin",
 }
-"""What every reply carries: no script runs, no frame shows it, nothing keeps it."""
+"""The headers of each response: no scripts, no frames, no cache."""
 
 _TITLES = {"player": "Acme Player", "tv": "Acme TV"}
 
 _REASONS = {
-    400: "What your browser has sent can't be read.",
-    403: "This was asked for by a page of another site, and was refused. Go to the page and do it there.",
-    404: "There is no such page.",
-    405: "This page can't be used in that way.",
-    413: "What your browser has sent is too long.",
-    415: "What your browser has sent is no form.",
-    500: "Something is wrong here, and was noted. Please try again later.",
+    400: "The request cannot be read.",
+    403: "The request came from a page of another site and was refused. Open this site and try again.",
+    404: "This page does not exist.",
+    405: "This page does not support the request method.",
+    413: "The request is too long.",
+    415: "The request is not a form.",
+    500: "An internal error happened and was logged. Please try again later.",
 }
 
 
@@ -44,18 +44,18 @@ def page(template: str, *, product: str, status: int = 200, **values: object) ->
 
 
 def error_page(product: str, status: int) -> web.Response:
-    """Return the page that says what went wrong."""
+    """Return the page of an HTTP error."""
     title = HTTPStatus(status).phrase
     return page("message", product=product, status=status, title=title, text=_REASONS.get(status, f"{title}."))
 
 
-async def static(request: web.Request) -> web.StreamResponse:
-    """Answer with a stylesheet or the icon: the routes name no other file."""
+async def send_file(request: web.Request) -> web.StreamResponse:
+    """Return a stylesheet or the icon: the routes allow no other file."""
     return web.FileResponse(_FOLDER / request.path.removeprefix("/"))
 
 
-async def harden(request: web.Request, response: web.StreamResponse) -> None:
-    """Add the fields that a reply lacks, as it is sent; the pages of Mimi bring their own."""
+async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Add the headers that a response lacks; the pages of Mimi set their own."""
     del request
-    for name, value in FIELDS.items():
+    for name, value in HEADERS.items():
         response.headers.setdefault(name, value)

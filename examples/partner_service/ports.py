@@ -1,12 +1,12 @@
-"""The ports that a command line names."""
+"""Port numbers on the command line."""
 
 import argparse
 
-MOST = 65_535
+MAX_PORT = 65_535
 
 
 class PortTakenError(Exception):
-    """Somebody else listens on the port."""
+    """Another process listens on the port."""
 
     def __init__(self, number: int) -> None:
         super().__init__(
@@ -15,12 +15,12 @@ class PortTakenError(Exception):
 
 
 def port(text: str) -> int:
-    """Return the port that an argument names.
+    """Parse a port number.
 
     Raises:
-        ArgumentTypeError: It is none.
+        ArgumentTypeError: The text is not a port.
     """
-    if text.isascii() and text.isdigit() and int(text) <= MOST:
+    if text.isascii() and text.isdigit() and int(text) <= MAX_PORT:
         return int(text)
-    msg = f"a port is 0 to {MOST}, not {text!r}"
+    msg = f"a port is 0 to {MAX_PORT}, not {text!r}"
     raise argparse.ArgumentTypeError(msg)

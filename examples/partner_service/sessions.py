@@ -1,19 +1,16 @@
-"""Who is signed in: the partner's own sessions.
-
-They are kept in memory, so that a restart signs everybody out. A partner has a session store already, and keeps it.
-"""
+"""The partner's own sessions, in memory: a restart ends all of them. A partner uses its own session store."""
 
 import hashlib
 import secrets
 import time
 from collections.abc import Callable
 
-LIFE = 12 * 3600
-"""Seconds from a sign-in to the end of its session."""
+LIFETIME = 12 * 3600
+"""Lifetime of a session in seconds."""
 
 
 class Sessions:
-    """Gives out tokens, and keeps a digest of each: who reads its memory can't sign in by what is there.
+    """Issue session tokens and store only their digests.
 
     Args:
         clock: Returns seconds; replaced by tests.
@@ -21,25 +18,25 @@ class Sessions:
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._sessions: dict[bytes, tuple[str, float]] = {}  # in the order of their ends
+        self._sessions: dict[bytes, tuple[str, float]] = {}  # oldest first
 
     def begin(self, account: str) -> str:
-        """Return a new token of 256 random bits for an account."""
-        self._forget_ended()
+        """Start a session; return its token of 256 random bits."""
+        self._remove_expired()
         token = secrets.token_urlsafe(32)
-        self._sessions[_digest(token)] = account, self._clock() + LIFE
+        self._sessions[_digest(token)] = account, self._clock() + LIFETIME
         return token
 
     def account_of(self, token: str) -> str | None:
-        """Return who is signed in by a token; None where it was never given out, or has ended."""
+        """Return the account of a token; None if the token is unknown or expired."""
         account, ends = self._sessions.get(_digest(token), (None, 0.0))
         return account if self._clock() < ends else None
 
     def end(self, token: str) -> None:
-        """End a session; one that is unknown is none."""
+        """End a session. An unknown token is ignored."""
         self._sessions.pop(_digest(token), None)
 
-    def _forget_ended(self) -> None:
+    def _remove_expired(self) -> None:
         now = self._clock()
         for digest, (_, ends) in list(self._sessions.items()):
             if now < ends:

@@ -1,32 +1,33 @@
-"""What a product does when a person decides to go on without an id that the server does not know."""
+"""Start over: go on without an id that the server rejects, by the decision of the user."""
 
-from mimi_async import ConfigurationError, MimiCore, NotStartedError
+from mimi_async import AnonymousId, ConfigurationError, MimiCore, NotStartedError
 
 from .product import Product
 
 
 async def start_over(product: Product, core: MimiCore, account: str) -> None:
-    """Let the SDK look once more and set down its record, set that id aside at the partner, go on with what is left.
+    """Quarantine the partner's copy of the id, discard the SDK's record, and look for a user.
 
-    The order matters. The SDK asks the server about the id a last time: while it may be known again, nothing is taken
-    out of the partner's table. Cut off in between, the table still gives the id, the server refuses it once more, and
-    the person is asked again: what was done is done again without harm. A second call changes nothing: neither the id
-    that was set aside nor a user made meanwhile.
+    The SDK asks the server about the id once more, then calls `drop` under the account's lock before it removes its
+    record: no concurrent request can bring the id back through `known_id`. If the table cannot be
+    written, the record stays.
 
-    The id is never just deleted: who was connected to a wrong server for a day gets the profile back by
-    `Accounts.bring_back`. Where the partner knows another id than the rejected one, or the SDK's record was merely
-    damaged, the partner's id is the way back to the profile: the SDK finds the user by it at once.
+    The id is quarantined, not deleted: if the server was the wrong one, `Accounts.bring_back` restores the profile. If
+    the partner knows another id, or the SDK's record was damaged, the SDK logs in with the partner's id at once.
 
     Raises:
-        MimiError: The store or the server gives no answer; nothing was lost: try again.
+        MimiError: The store, the table or the server does not answer; nothing is lost: try again.
     """
+
+    async def drop(anonymous_id: AnonymousId | None) -> None:
+        if anonymous_id is not None:
+            await product.accounts.quarantine(account, anonymous_id)
+
     try:
-        set_down = await core.start_over(account)
+        await core.start_over(account, drop=drop)
     except NotStartedError:
         raise
     except ConfigurationError:
-        return  # there is nothing to set down: the id is known again, or somebody was faster
-    if set_down is not None:
-        await product.accounts.set_aside(account, set_down)
+        return  # nothing was discarded: the server knows the id again, or another request has finished first
     auth = await core.auth_for(account)
     await auth.find_user()

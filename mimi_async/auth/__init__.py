@@ -1,1 +1,1 @@
-"""Who the user is: routes to become one, turns that change it, signals that tell it, and the controller of it all."""
+"""Accounts: the controller, the state and the operations behind it, and the background tasks."""

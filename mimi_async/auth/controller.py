@@ -1,295 +1,280 @@
 """The controller: one account of the partner, and its anonymous user."""
 
-import secrets
 from collections.abc import AsyncIterator
-from enum import Enum
 from functools import partial
-from typing import Final, Literal
+from typing import Literal
 
 from blinker import Signal
 
 from .. import wire
-from ..errors import (
-    InvalidInputError,
-    NotAuthenticatedError,
-    NotRestoredError,
-)
+from ..gate import Gate
 from ..hearing.results import HearingTestResult
-from ..identity import AnonymousId, MimiUser, Secret, Sex, checked_sex, checked_year_of_birth
-from .delivery import Receiver, UserUpdate
-from .routes import Anonymously, LogInAnonymously, Route
-from .signals import Subscription
-from .turn import Turn
-from .updates import Updates
-from .works import Works
+from ..host_functions import validate_function
+from ..identity import MimiUser, Sex
+from ..operations.operation import Operation
+from ..records.session import Drop
+from ..secret import AnonymousId, Secret
+from ..updates.broadcaster import Subscription
+from ..updates.delivery import Receiver, UserUpdate
+from ..updates.stream import UpdateStream
+from . import actions, calls, removal
+from .account import Account
+from .calls import UNSET, Unset
+from .context import ControllerContext
+from .log_in_methods import LogInMethod
 
 
-class Keep(Enum):
-    """The mark of a field that stays as it is."""
-
-    KEEP = "keep"
-
-
-KEEP: Final = Keep.KEEP
-
-
-class AuthController(Works):
+class AuthController:
     """One account of the partner, and its anonymous user (guide: MimiAuthController).
 
-    Made by a core: `core.auth`, or `await core.auth_for(account)`. Calls may come at any time from any task of the
-    core's event loop: they take turns. Each ends by its deadline, 30 s from the call; a call that is cancelled stops
-    waiting, while its turn goes on to its end. Each waits for a restore in flight, and after one that has failed
-    retryably makes one fresh try.
+    Made by a core: `core.auth`, or `await core.auth_for(account)`. Any task of the core's event loop may call it: calls
+    run one after the other, each until its deadline, 30 s from the call. A call that is cancelled stops waiting, while
+    its operation goes on. Each waits for a restore in flight; after one that failed retryably it makes one new attempt.
 
-    Every coroutine here raises `NotStartedError` outside `async with core`, `ConfigurationError` from within known_id,
-    a store or send of the same account, and a `ServerError` or `StoreError` where one of the two gives no answer. Then
-    user and record are as they were, unless it says otherwise. Where a store does not even answer whether it wrote, the
-    gate is shut and `current_user` is a `NotRestoredError`, until the next call has put the record right.
+    Every coroutine raises `NotStartedError` outside `async with core`, `ConfigurationError` from within known_id, store
+    or send of the same account, and a `ServerError` or `StoreError` without an answer of the two; unless it says
+    otherwise, user and record are then as they were. Where a store does not answer whether it wrote, the gate is shut
+    and `current_user` is a `NotRestoredError`, until the next call has corrected the record. A call that reads or
+    changes the user raises `NotAuthenticatedError` where there is none.
 
     Attributes:
         account: The partner's name for the account. Never leaves the partner.
         gate: Whether views of this account may run.
     """
 
-    __slots__ = ()
+    __slots__ = ("__weakref__", "_account", "account", "gate")
+
+    def __init__(self, account: str, context: ControllerContext) -> None:
+        self._account = Account(account, context)
+        self.account: str = account
+        self.gate: Gate = self._account.gate
 
     @property
     def current_user(self) -> MimiUser | None:
-        """The user, or None where it is known that there is none.
+        """The user, or None where it is known that there is none. May be read from anywhere: it does not wait.
 
         Raises:
-            NotRestoredError: It is not known: no restore has ended well yet; `.__cause__` says why.
+            NotRestoredError: It is not known: no restore has succeeded yet; `.__cause__` says why.
+            NotStartedError: It is not known, and no restore was made: the core was not entered yet, or was left.
         """
-        if self._is_restored:
-            return self._told
-        error = NotRestoredError("it is not known yet whether there is a user: await a call, or present a view")
-        error.__cause__ = self._failure and self._failure.again()
-        raise error
+        return self._account.current_user
 
     @property
     def user_updated(self) -> Signal:
         """The core's signal; its sender is the controller."""
-        return self._shared.announcer.user_updated
+        return self._account.context.broadcaster.user_updated
 
-    # Becoming a user -------------------------------------------------------------------------------------------------
+    async def ensure_user(self, *, max_age: float | None = None) -> MimiUser:
+        """Return the account's user: the stored one, else that of `known_id`, else a new one.
 
-    async def ensure_user(self) -> MimiUser:
-        """Return the account's user: the stored one, else the one that known_id gives, else a new one.
+        Concurrent calls, of any number of tasks and processes on one store, create one user.
 
-        Concurrent calls, of any number of tasks and processes on one store, make one user.
+        Args:
+            max_age: As for `find_user`. None returns a known user as it is.
 
         Raises:
-            UnknownAnonymousIdError: The stored id is not known to the server; nothing was made in its place.
-            StoreCorruptError: The stored record can't be read; nothing was made in its place.
+            UnknownAnonymousIdError: The server does not know the stored id; no user was created.
+            StoreCorruptError: The stored record can't be read; no user was created.
         """
-        if self._is_restored and not self._underway and self._user is not None:
-            self._check_call()
-            return self._user
-        return await self._call(self._ensured)
+        if max_age is not None:
+            await self.find_user(max_age=max_age)
+        user = self._account.settled_user
+        return await self._account.run(self, actions.ensure_user) if user is None else user
 
-    async def authenticate(self, route: Route) -> MimiUser:
-        """Become a user by a route of the guide, and return it.
+    async def authenticate(self, method: LogInMethod) -> MimiUser:
+        """Log in or create a user, and return the user (guide: `authenticate(route:)`).
 
-        `LogInAnonymously(id)` keeps the id once the server has said yes, and not before; the id that is stored already
-        is a reload. `Anonymously()` makes a new user where there is none.
+        `LogInAnonymously(id)` stores the id once the server has accepted it; the id that is stored already is a reload.
+        `Anonymously()` creates a user where there is none.
 
         Raises:
-            UnknownAnonymousIdError: No user is known by the id.
+            UnknownAnonymousIdError: The server knows no user by the id.
             ErasedAnonymousIdError: Its user was erased: drop every copy.
             AlreadyAuthenticatedError: `Anonymously()` while there is a user.
+            OnlyCopyError: The id of another user is stored, and the host may hold no copy of it: see `log_out`.
         """
-        match route:
-            case LogInAnonymously(anonymous_id):
-                return await self._call(partial(self._logged_in, anonymous_id), needs_restore=False)
-            case Anonymously():
-                return await self._call(self._made)
-        msg = f"a route is LogInAnonymously(id) or Anonymously(), not {type(route).__name__}"
-        raise InvalidInputError(msg)
-
-    # What the user says ----------------------------------------------------------------------------------------------
+        return await calls.authenticate(self._account, self, method)
 
     async def update_user(
-        self, *, year_of_birth: int | Literal[Keep.KEEP] | None = KEEP, sex: Sex | Literal[Keep.KEEP] | None = KEEP
+        self,
+        *,
+        year_of_birth: int | Literal[Unset.UNSET] | None = UNSET,
+        sex: Sex | Literal[Unset.UNSET] | None = UNSET,
+        if_unchanged: MimiUser | None = None,
     ) -> MimiUser:
-        """Change what the user said, and return the user.
+        """Change fields of the user, and return the user.
 
         Args:
             year_of_birth: 1900 to 18 years ago; None clears it, absent keeps it.
             sex: "female", "male" or "intersex"; None clears it, absent keeps it.
+            if_unchanged: The user as the caller knows it. The change is made only if the server still holds the same,
+                or holds what is to be set. None changes the user in any case.
 
         Raises:
             InvalidInputError: A value is out of range.
-            NotAuthenticatedError: There is no user.
+            UserConflictError: The user differs from `if_unchanged`: `.current_user` is the user as it is now.
         """
-        changes: dict[str, object] = {}
-        if year_of_birth is not KEEP:
-            changes["year_of_birth"] = checked_year_of_birth(year_of_birth)
-        if sex is not KEEP:
-            changes["sex"] = checked_sex(sex)
-
-        async def work(turn: Turn[MimiUser]) -> MimiUser:
-            return await self._reread(turn, partial(wire.patch_user, changes, deadline=turn.deadline))
-
-        return await self._call(work)
+        return await calls.update_user(self._account, self, year_of_birth, sex, if_unchanged)
 
     async def reload_user(self) -> MimiUser:
-        """Ask the server for the user as it is now: another product may have changed it.
+        """Ask the server for the user as it is now, since another product may have changed it."""
+        return await self._account.run(self, actions.reload_user)
+
+    async def find_user(self, *, max_age: float = 0.0) -> MimiUser | None:
+        """Ask who the user is now, since another product may have changed it; None where there is none.
+
+        The store and `known_id` are asked where no user is known. No user is created.
+
+        Args:
+            max_age: Ask nothing if the last answer is younger, in seconds.
 
         Raises:
-            NotAuthenticatedError: There is no user.
-        """
-
-        async def work(turn: Turn[MimiUser]) -> MimiUser:
-            return await self._reread(turn, partial(wire.get_user, deadline=turn.deadline))
-
-        return await self._call(work)
-
-    async def find_user(self) -> MimiUser | None:
-        """Ask who the account's user is by now, and return it: None where there is none.
-
-        Another product may have changed the user since, erased it, or made one, in its place too. The store and
-        known_id are asked where no user is known (any more). Nothing is made.
-
-        Raises:
-            UnknownAnonymousIdError: The id that was found is not known to the server.
+            UnknownAnonymousIdError: The server does not know the id that was found.
             ForciblyLoggedOutError: The server no longer knows the user.
             StoreCorruptError: The stored record can't be read.
         """
-        self._check_call()
-        had_user, deadline = self._told is not None, self._deadline()
-        user = await self._call(self._found, deadline=deadline)
-        if user is None and had_user:  # a turn of its own: that the one before was erased is told by itself
-            user = await self._call(self._found, deadline=deadline)
-        return user
+        return await calls.find_user(self._account, self, max_age)
 
     async def submit_hearing_test(self, result: HearingTestResult, *, key: Secret | None = None) -> HearingTestResult:
-        """Keep a hearing test with the user, once, and return it with the id that the server gave it.
+        """Store a hearing test with the user, once, and return it with the id that the server gave it.
 
-        The user carries the newest one: `current_user.latest_hearing_test`.
+        `current_user.latest_hearing_test` is the one that the server received last.
 
         Args:
             result: What was measured.
-            key: What makes it the same test when it is submitted again: 32 to 128 letters and digits, random, made when
-                the test began. The first one submitted under a key is kept and returned; without, each is a new one.
+            key: 32 to 128 random letters and digits, drawn when the test began: the first test of a key is stored and
+                returned. Without a key, each is a new test.
 
         Raises:
-            InvalidInputError: It is no `HearingTestResult`, or the server refuses it or the key.
-            NotAuthenticatedError: There is no user.
+            InvalidInputError: It is not a `HearingTestResult`, or the server refuses it or the key. A test that was
+                taken more than a day after the time of the server is refused: the clock here is wrong.
         """
-        if not isinstance(result, HearingTestResult):
-            msg = f"submit_hearing_test takes a HearingTestResult, not a {type(result).__name__}"
-            raise InvalidInputError(msg)
-        return await self._call(partial(self._submitted, result, key or Secret(secrets.token_hex(16))))
+        return await calls.submit_hearing_test(self._account, self, result, key)
+
+    async def delete_hearing_test(self, test_id: str) -> None:
+        """Delete the hearing test of this id at the server for good. Where there is none, nothing happens.
+
+        Raises:
+            InvalidInputError: It is not the id of a hearing test.
+        """
+        await self._account.run(self, partial(actions.delete_hearing_test, test_id=wire.validate_test_id(test_id)))
 
     async def hearing_tests(self) -> AsyncIterator[HearingTestResult]:
-        """Yield the user's hearing tests, newest first; each page is a turn of its own.
+        """Yield the user's hearing tests, the last received first.
 
         Raises:
             NotAuthenticatedError: There is no user, or another one than at the first page.
         """
-        owner: str | None = None
-        cursor: str | None = None
-
-        async def work(
-            turn: Turn[tuple[list[HearingTestResult], str | None]],
-        ) -> tuple[list[HearingTestResult], str | None]:
-            nonlocal owner
-            owner = owner or self._required_user().id
-            if owner != self._required_user().id:
-                msg = "the user has changed while the hearing tests were listed: begin anew"
-                raise NotAuthenticatedError(msg)
-            return await self._as_user(turn, partial(wire.list_tests, cursor, deadline=turn.deadline), wire.read_tests)
-
-        while True:
-            tests, cursor = await self._call(work)
-            for test in tests:
+        page: actions.HearingTestPage | None = None
+        while page is None or page.cursor is not None:
+            page = await self._account.run(self, partial(actions.list_hearing_tests, previous=page))
+            for test in page.tests:
                 yield test
-            if cursor is None:
-                return
 
     async def export_data(self) -> bytes:
-        """Return everything that the server holds about the user, as JSON (GDPR, article 20).
+        """Return everything that the server holds about the user, as JSON (GDPR, article 20)."""
+        return await self._account.run(self, actions.export_data)
+
+    async def log_out(self, *, discard_id: bool = False) -> None:
+        """Remove the id from the store. The profile stays at the server, and the host keeps its copy of the id.
+
+        The only known copy of an id is never removed. The call waits until earlier updates are delivered. With a
+        `known_id`, the id is removed only once `known_id(account)` returns it; without one, only if the last update
+        with this user reached each observer without a failure, and there is an observer (`updates()` does not count).
+        Else the update `(user, user, None)` is delivered once more, for an observer whose write failed.
+
+        Args:
+            discard_id: Remove the id without these conditions. If the host has no copy, the profile is lost.
 
         Raises:
-            NotAuthenticatedError: There is no user.
+            OnlyCopyError: The host is not known to hold a copy; the id was kept. Within an observer, it is raised at
+                once: the update of that observer is not delivered yet.
         """
-
-        async def work(turn: Turn[bytes]) -> bytes:
-            def read(reply: wire.Reply) -> bytes:
-                return wire.read_export(reply, self._required_user())
-
-            return await self._as_user(turn, partial(wire.export_user, deadline=turn.deadline), read)
-
-        return await self._call(work)
-
-    # Being a user no more --------------------------------------------------------------------------------------------
-
-    async def log_out(self) -> None:
-        """Forget the id here. The profile lives on at the server, and the host keeps its copy of the id.
-
-        Without a user, nothing happens.
-        """
-        await self._call(self._logged_out)
+        if discard_id:
+            return await self._account.run(self, partial(removal.log_out, discard_id=True))
+        return await calls.run_with_copy(self._account, self, removal.log_out)
 
     async def reset(self) -> None:
-        """Erase the profile at the server for ever, then forget the id here: this can't be undone.
+        """Erase the profile at the server, then forget the id here: this can't be undone.
 
-        The observers are told an `ErasedAnonymousIdError`: the host drops its copy. Cut off by a crash, or
-        by leaving the core (`NotStartedError`), it is finished by the next restore. If it raises anything else, record
-        and user are as they were, or the next call makes them so.
-
-        Raises:
-            NotAuthenticatedError: There is no user.
+        The update has an `ErasedAnonymousIdError`: the host drops its copy. Cut off by a crash, or by leaving the core
+        (`NotStartedError`), it is finished by the next restore; after any other error record and user are as they were.
         """
-        await self._call(self._erased)
+        await self._account.run(self, removal.reset)
 
-    async def start_over(self) -> AnonymousId | None:
-        """Set down a record that is rejected or can't be read, and go on without a user.
+    async def start_over(self, *, drop: Drop | None = None) -> AnonymousId | None:
+        """Discard a record that is rejected or can't be read, and go on without a user.
 
-        The host's decision, after `UnknownAnonymousIdError` or `StoreCorruptError`: the next `ensure_user` may make
-        a new user. The server is asked once more about a rejected id, and nothing is set down unless it still says that
-        it knows no user by it; an erasure that was begun is finished if it does. A known_id that goes on to give the id
-        brings it back: set your own copy aside next.
+        The host's decision, after `UnknownAnonymousIdError` or `StoreCorruptError`: the next `ensure_user` may create
+        a new user. The server is asked once more about a rejected id, and nothing is discarded if it knows the id; an
+        erasure that was begun is finished if it does.
+
+        Args:
+            drop: `async (anonymous_id)`, the host's own clean-up: it moves the host's copy of this id aside. It is
+                called under the account's lock, before the record is removed, so that `known_id` can't return the id
+                in between. It may be called again after a failure, and must not call this controller. The id is None
+                where it can't be read.
 
         Returns:
-            The id that was set down, where it could be read or the user was known here; by an earlier call, too, which
-            raised since the store did not answer. None: there was none to keep, or its user is erased.
+            The discarded id, also of an earlier call that raised since the store did not answer. None: it could not be
+            read, or its user is erased.
 
         Raises:
             ConfigurationError: The record is neither rejected nor damaged, or the server knows the id again and its
-                user is logged in: nothing was set down.
-            ServerError: The server does not say whether it knows the id: nothing was set down.
+                user is logged in: nothing was discarded.
+            StoreUnavailableError: `drop` raised, or the store did not answer: the record was kept; try again.
+            ServerError: The server does not say whether it knows the id: nothing was discarded.
         """
-        return await self._call(self._started_over, needs_restore=False)
-
-    # Telling ---------------------------------------------------------------------------------------------------------
+        if drop is not None:
+            validate_function(drop, "drop is an `async def drop(anonymous_id)`", None)
+        return await self._account.run(self, partial(removal.start_over, drop=drop), restore_first=False)
 
     def observe(self, receiver: Receiver, *, replay: bool = False) -> Subscription:
-        """Tell a receiver each update of this account, until the subscription is closed.
-
-        It is held strongly, may be a plain function or a coroutine function, and is called as
-        `receiver(controller, *, current, old, error)`, one update at a time, in the order of commits. It may call
-        anything of this library.
+        """Call an observer with each update of this account, until the subscription is closed.
 
         Args:
-            receiver: Who is told.
-            replay: Tell the settled state first, `(current, None, None)`, also when there is no user; before the
-                restore, as soon as it has ended well.
+            receiver: The observer: `receiver(controller, *, current, old, error)`, plain or async, held strongly. It
+                gets one update at a time, in the order of commits, and may call anything of this library.
+            replay: Deliver the settled state first, `(current, None, None)`, also when there is no user; before the
+                restore, as soon as it has succeeded.
         """
-        is_settled = replay and self._is_restored
-        if is_settled:
-            self._shared.turns.check_open()
-        subscription = self._shared.announcer.observe(self, receiver, replay=replay)
-        if is_settled:
-            state = UserUpdate(self._told, None, None)
-            place = self._shared.announcer.take_place(self, state, is_news=False, is_settled=True)
-            if place is not None:
-                self._shared.turns.own(self._shared.announcer.deliver(place))
-        return subscription
+        return calls.observe(self._account, self, receiver, replay=replay)
 
-    def updates(self) -> Updates:
+    def updates(self) -> UpdateStream:
         """Return the updates of this account from now on, for `async for`; it ends when the core is left.
 
         A slow consumer gets one merged update: the oldest `old`, the newest `current`, the newest error.
         """
-        return self._shared.announcer.updates(self)
+        return self._account.context.broadcaster.updates(self)
+
+    @property
+    def user_max_age(self) -> float:
+        """How old, in seconds, a user may be that a view shows: `MimiCore(user_max_age=…)`."""
+        return self._account.context.user_max_age
+
+    @property
+    def is_restored(self) -> bool:
+        """Whether it is known who the user is."""
+        return self._account.state.is_restored
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether an operation runs or waits."""
+        return self._account.is_busy
+
+    async def restore(self) -> None:
+        """Make sure that it is known who the user is; joins a restore in flight. Raises its failure."""
+        await self._account.restore(self)
+
+    async def admit(self) -> None:
+        """Return when a view may run, after a restore where that is due; raises `ViewsClosedError` if none may."""
+        await calls.admit(self._account, self)
+
+    def refresh(self) -> Operation[None]:
+        """Start to read the record again, since another process may have changed it."""
+        return self._account.refresh(self)
+
+    def note_delivery(self, update: UserUpdate, is_reached: bool) -> None:
+        """Note that an update was delivered, and whether there was an observer and none has failed."""
+        if update.current is not None:
+            self._account.state.set_copied(update.current.anonymous_id, is_reached=is_reached)

@@ -1,4 +1,4 @@
-"""`mimi-async serve`."""
+"""`mimi-async serve`: run the identity server."""
 
 import asyncio
 import logging
@@ -9,11 +9,10 @@ from collections.abc import Callable
 import click
 
 from ..server import Server, Settings
-from ..server.places import Place
+from ..server.locations import DatabaseLocation
 from ..server.settings import DEFAULT_PORT
 from ..server.workers import Workers
 from .database import database_option
-from .outcome import run, told
 
 
 @click.command()
@@ -25,16 +24,16 @@ from .outcome import run, told
     type=click.IntRange(1, 64),
     default=1,
     show_default=True,
-    help="Processes that share the port; one that dies is replaced.",
+    help="Processes that share the port; a process that dies is replaced.",
 )
 @click.option(
     "--database-connections",
     type=click.IntRange(1),
     default=Settings().database_connections,
     show_default=True,
-    help="To PostgreSQL, from each worker, at most.",
+    help="The most connections of a worker to PostgreSQL.",
 )
-@click.option("--behind-proxy", is_flag=True, help="A proxy in front of it speaks https to the world.")
+@click.option("--behind-proxy", is_flag=True, help="A proxy in front of the server terminates https.")
 @click.option("--tls-cert", type=click.Path(exists=True, dir_okay=False), help="The certificate chain, for https.")
 @click.option("--tls-key", type=click.Path(exists=True, dir_okay=False), help="Its private key.")
 @click.option(
@@ -49,13 +48,13 @@ from .outcome import run, told
     type=click.Choice(["debug", "info", "warning", "error"]),
     default="info",
     show_default=True,
-    help="What is told on standard error; never a secret.",
+    help="The lowest level of log lines on standard error; they hold no secret.",
 )
 @click.option("--oldest-sdk", metavar="VERSION", help="Answer 426 to older versions of the SDK.")
 def serve(
     host: str,
     port: int,
-    database: Place,
+    database: DatabaseLocation,
     *,
     workers: int,
     database_connections: int,
@@ -66,13 +65,13 @@ def serve(
     log_level: str,
     oldest_sdk: str | None,
 ) -> None:
-    """Run the identity server until SIGTERM or SIGINT; a second one does not wait for requests that are under way.
+    """Run the identity server until SIGTERM or SIGINT; a second signal does not wait for requests in progress.
 
-    Its keys are MIMI_ID_KEY, MIMI_PEPPER and MIMI_TOKEN_KEY, each from a call of its own of `openssl rand -hex 32`, or
-    the file beside a SQLite database. The first two never change: every anonymousId hangs on them. A changed token key
-    ends the access tokens that are in use, and nothing else: the SDK logs in anew by itself. MIMI_TOKEN_KEY=new,old
-    spares it that: the first key signs, all of them verify. Leave the old one out after 15 minutes. Where several
-    servers share the database, restart them all with old,new first.
+    Its keys are MIMI_ID_KEY, MIMI_PEPPER and MIMI_TOKEN_KEY, each from a separate `openssl rand -hex 32`, or a file
+    beside a SQLite database. Never change the first two: every anonymousId depends on them. A changed token key only
+    ends the access tokens in use, after which the SDK logs in again. MIMI_TOKEN_KEY=new,old avoids that: the first key
+    signs, all of them verify. Remove the old key after 15 minutes. Where several servers share the database, restart
+    them all with old,new first.
     """
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     if (tls_cert is None) != (tls_key is None):
@@ -81,17 +80,16 @@ def serve(
     settings = Settings(
         host=host,
         port=port,
-        tls=_tls(tls_cert, tls_key) if tls_cert and tls_key else None,
+        tls=_load_tls(tls_cert, tls_key) if tls_cert and tls_key else None,
         behind_proxy=behind_proxy,
         creation_limit=creation_limit or None,
         database_connections=database_connections,
-        unserviceable=_older_than(oldest_sdk) if oldest_sdk else None,
+        is_unserviceable=_make_check(oldest_sdk) if oldest_sdk else None,
     )
     if workers == 1:
-        run(_serve(Server(database, settings)))
+        asyncio.run(_serve(Server(database, settings)))
     else:
-        with told():
-            Workers(database, settings, workers, lambda server: _tell(server, f", {workers} workers")).run()
+        Workers(database, settings, workers, lambda server: _print_address(server, f", {workers} workers")).run()
 
 
 async def _serve(server: Server) -> None:
@@ -100,21 +98,21 @@ async def _serve(server: Server) -> None:
 
     def stop() -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)  # a second one ends the process
+            loop.remove_signal_handler(number)  # a second signal ends the process
         stopped.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     async with server:
-        _tell(server)
+        _print_address(server)
         await stopped.wait()
 
 
-def _tell(server: Server, workers: str = "") -> None:
-    click.echo(f"serving {server.url} (database {server.place}{workers})")
+def _print_address(server: Server, workers: str = "") -> None:
+    click.echo(f"serving {server.url} (database {server.location}{workers})")
 
 
-def _tls(certificate: str, key: str) -> ssl.SSLContext:
+def _load_tls(certificate: str, key: str) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
         context.load_cert_chain(certificate, key)
@@ -125,21 +123,21 @@ def _tls(certificate: str, key: str) -> ssl.SSLContext:
     raise click.ClickException(msg)
 
 
-def _older_than(version: str) -> Callable[[str], bool]:
-    """Return what tells a User-Agent of this SDK that is older than a version."""
-    oldest = _numbers(version)
+def _make_check(version: str) -> Callable[[str], bool]:
+    """Return a function that returns whether a User-Agent is that of an older SDK than a version."""
+    oldest = _parse_version(version)
     if oldest is None:
         msg = "a version is numbers with dots, such as 0.2.0"
         raise click.BadParameter(msg, param_hint="--oldest-sdk")
 
     def is_older(user_agent: str) -> bool:
-        name, _, told = user_agent.partition(" ")[0].partition("/")
-        numbers = _numbers(told)
+        name, _, sent = user_agent.partition(" ")[0].partition("/")
+        numbers = _parse_version(sent)
         return name == "mimi-async" and numbers is not None and numbers < oldest
 
     return is_older
 
 
-def _numbers(version: str) -> tuple[int, ...] | None:
+def _parse_version(version: str) -> tuple[int, ...] | None:
     parts = version.split(".")
     return tuple(map(int, parts)) if all(part.isascii() and part.isdigit() for part in parts) else None

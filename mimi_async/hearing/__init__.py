@@ -1,1 +1,1 @@
-"""What a hearing profile is made of."""
+"""Hearing: audiograms, the threshold test, and estimates by age. Pure functions and values."""

@@ -1,10 +1,11 @@
-"""What people of an age hear at the median: no test, and never to be taken for one."""
+"""The median hearing thresholds for an age: an estimate, never the result of a test."""
 
 from collections.abc import Iterator
 from typing import Final
 
 import attrs
 
+from ..builtin_types import as_int, as_str
 from ..errors import InvalidInputError
 from .results import FREQUENCIES
 
@@ -20,9 +21,9 @@ _COEFFICIENTS: Final = {"male": _MALE, "female": _FEMALE, "intersex": _EITHER, N
 
 @attrs.frozen(kw_only=True)
 class Estimate:
-    """The median thresholds of otologically normal people of an age and sex. Made by `typical_for`.
+    """The median thresholds of otologically normal people of an age and sex. `typical_for` computes it.
 
-    It says nothing about one person's ears, so it is no `Audiogram` and no `HearingTestResult` can hold it.
+    It says nothing about the ears of one person, so a `HearingTestResult` can't hold it.
 
     Attributes:
         age: In years.
@@ -38,7 +39,7 @@ class Estimate:
 
     @property
     def reference_age(self) -> int:
-        """The age whose medians these are: the person's, or 70, where the standard ends."""
+        """The age of these medians: the person's, or 70, where the standard ends."""
         return min(self.age, OLDEST)
 
     def __iter__(self) -> Iterator[tuple[int, float]]:
@@ -49,18 +50,19 @@ class Estimate:
 def typical_for(age: int, sex: str | None = None) -> Estimate:
     """Return the median thresholds for an age: a · (age - 18)² dB HL, with a for each frequency and sex.
 
-    By ISO 7029:2000, which is free to restate: the tables of the 2017 edition are licensed. For "intersex" and None,
-    which the standard doesn't know, a is the mean of the two. An age above 70 is estimated as 70.
+    By ISO 7029:2000, which may be restated freely; the tables of the 2017 edition are licensed. For "intersex" and
+    None, which the standard does not define, a is the mean of the two. An age above 70 is estimated as 70.
 
     Raises:
-        InvalidInputError: The age is below 18 or no whole number, or the sex is unknown.
+        InvalidInputError: The age is below 18 or not a whole number, or the sex is unknown.
     """
-    if not isinstance(age, int) or isinstance(age, bool) or age < YOUNGEST:
+    exact_age, exact_sex = as_int(age), as_str(sex)
+    if exact_age is None or exact_age < YOUNGEST:
         msg = f"an estimate is for a whole number of years, {YOUNGEST} or more"
         raise InvalidInputError(msg)
-    if not (sex is None or isinstance(sex, str)) or sex not in _COEFFICIENTS:
+    if (sex is not None and exact_sex is None) or exact_sex not in _COEFFICIENTS:
         msg = 'sex is "female", "male", "intersex" or None'
         raise InvalidInputError(msg)
-    years = min(age, OLDEST) - YOUNGEST
-    levels = tuple(a * years**2 for a in _COEFFICIENTS[sex])
-    return Estimate(age=age, sex=sex, is_beyond_range=age > OLDEST, levels=levels)
+    years = min(exact_age, OLDEST) - YOUNGEST
+    levels = tuple(a * years**2 for a in _COEFFICIENTS[exact_sex])
+    return Estimate(age=exact_age, sex=exact_sex, is_beyond_range=exact_age > OLDEST, levels=levels)

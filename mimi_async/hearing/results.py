@@ -1,11 +1,13 @@
-"""The result of a hearing test: thresholds per ear, and the grade that the WHO gives them."""
+"""The result of a hearing test: thresholds per ear, and their WHO grade."""
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from typing import cast
 
 import attrs
 
+from ..builtin_types import as_number
 from ..errors import InvalidInputError
 
 FREQUENCIES = (250, 500, 1000, 2000, 4000, 8000)
@@ -15,7 +17,7 @@ LEVELS = (-10.0, 120.0)
 """The lowest and the highest threshold in dB HL that an audiogram may hold."""
 
 SPEECH = (500, 1000, 2000, 4000)
-"""The frequencies in Hz over which the WHO takes the mean of an ear."""
+"""The frequencies in Hz of the WHO's mean of an ear."""
 
 
 class Grade(StrEnum):
@@ -40,23 +42,27 @@ _UPPER_BOUNDS = (
     (95, Grade.PROFOUND),
 )
 
-_UNILATERAL_FROM = 35
-"""From which mean in the worse ear on a loss is unilateral, where the better ear hears normally."""
+_UNILATERAL_MIN = 35
+"""The lowest mean in dB HL of the worse ear for a unilateral loss, where the better ear hears normally."""
 
 
 def _levels(points: "Mapping[int, float] | Audiogram") -> tuple[float, ...]:
-    if isinstance(points, Audiogram):
+    if type(points) is Audiogram:
         return points.levels
-    if not isinstance(points, Mapping) or set(points) != set(FREQUENCIES):
+    pairs = points.items() if isinstance(points, Mapping) else points if isinstance(points, Audiogram) else ()
+    levels = {as_number(frequency): as_number(level) for frequency, level in pairs}
+    if levels.keys() != set(FREQUENCIES):
         msg = f"an audiogram needs a threshold at each of {', '.join(map(str, FREQUENCIES))} Hz and nowhere else"
         raise InvalidInputError(msg)
+    return tuple(_level(levels[frequency]) for frequency in FREQUENCIES)
+
+
+def _level(level: float | None) -> float:
     low, high = LEVELS
-    for level in points.values():
-        number = isinstance(level, (int, float)) and not isinstance(level, bool)
-        if not number or not low <= level <= high:
-            msg = f"a threshold is a number from {low:g} to {high:g} dB HL"
-            raise InvalidInputError(msg)
-    return tuple(float(points[frequency]) for frequency in FREQUENCIES)
+    if level is not None and low <= level <= high:
+        return level
+    msg = f"a threshold is a number from {low:g} to {high:g} dB HL"
+    raise InvalidInputError(msg)
 
 
 @attrs.frozen(repr=False)
@@ -65,7 +71,7 @@ class Audiogram:
 
     Args:
         levels: A threshold in dB HL, -10 to 120, for each of 250, 500, 1000, 2000, 4000 and 8000 Hz:
-            `Audiogram({250: 10, 500: 5, …})`. Kept as a tuple in ascending order of frequency.
+            `Audiogram({250: 10, 500: 5, …})`. Stored as a tuple in ascending order of frequency.
 
     Raises:
         InvalidInputError: A frequency is missing or unknown, or a threshold is out of range.
@@ -90,26 +96,29 @@ class Audiogram:
         return "Audiogram(…)"
 
 
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
 def _utc(moment: object) -> dt.datetime:
-    if not isinstance(moment, dt.datetime) or moment.utcoffset() is None:
-        msg = "taken_at must be a datetime with a time zone, such as datetime.now(timezone.utc)"
-        raise InvalidInputError(msg)
+    """Return the moment in UTC, as a `datetime` and not a subclass."""
     try:
-        return moment.astimezone(dt.UTC)
+        return _EPOCH + dt.datetime.__sub__(cast("dt.datetime", moment), _EPOCH)
     except OverflowError:
-        msg = "taken_at must be a time that UTC can tell: from the year 1 to the year 9999"
+        msg = "taken_at must be a time from the year 1 to the year 9999 in UTC"
+    except (TypeError, ValueError):  # not a datetime, without a time zone, or with a time zone that fails
+        msg = "taken_at must be a datetime with a time zone, such as datetime.now(timezone.utc)"
     raise InvalidInputError(msg)
 
 
 def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        msg = "calibrated must be True or False"
-        raise InvalidInputError(msg)
-    return value
+    if value is True or value is False:
+        return value
+    msg = "calibrated must be True or False"
+    raise InvalidInputError(msg)
 
 
 def _audiogram(value: Audiogram | Mapping[int, float]) -> Audiogram:
-    return value if isinstance(value, Audiogram) else Audiogram(value)
+    return value if type(value) is Audiogram else Audiogram(value)
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -117,14 +126,14 @@ class HearingTestResult:
     """One hearing test of both ears. Personal health data: handle it as such.
 
     Attributes:
-        taken_at: When, with a time zone; kept in UTC.
+        taken_at: The time of the test, with a time zone; stored in UTC.
         calibrated: Whether the transducer was calibrated. A result from a browser is not.
         left: The left ear.
         right: The right ear.
-        id: Given by the server; None before the test was submitted.
+        id: The server's id of the test; None before it is submitted.
 
     Raises:
-        InvalidInputError: The time has no time zone, or an ear is no audiogram.
+        InvalidInputError: The time has no time zone, or an ear is not an audiogram.
     """
 
     taken_at: dt.datetime = attrs.field(converter=_utc)
@@ -140,15 +149,15 @@ class HearingTestResult:
 
     @property
     def worse_ear_mean(self) -> float:
-        """The same of the ear where it is higher."""
+        """The mean threshold in dB HL over the same frequencies, of the ear where it is higher."""
         return max(self.left.mean, self.right.mean)
 
     @property
     def grade(self) -> Grade:
-        """The WHO 2021 grade of both ears: the better one's, or unilateral where it alone hears well. No diagnosis."""
+        """The WHO 2021 grade: of the better ear, or unilateral where only that ear hears normally. Not a diagnosis."""
         mean = self.better_ear_mean
         grade = next((grade for bound, grade in _UPPER_BOUNDS if mean < bound), Grade.COMPLETE)
-        is_unilateral = grade is Grade.NORMAL and self.worse_ear_mean >= _UNILATERAL_FROM
+        is_unilateral = grade is Grade.NORMAL and self.worse_ear_mean >= _UNILATERAL_MIN
         return Grade.UNILATERAL if is_unilateral else grade
 
     def __repr__(self) -> str:

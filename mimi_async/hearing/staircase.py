@@ -1,15 +1,15 @@
-"""A pure-tone threshold test of both ears, as a value: the seed, the limits and the answers so far, nothing else.
+"""A pure-tone threshold test of both ears, as a value: the seed, the limits and the answers so far.
 
-The same seed and answers always make the same test, so one that comes back from a browser is checked by replaying it:
-to tamper with it is only another way of answering.
+The same seed and answers always give the same test. So a test that a browser returns is checked by replaying it: to
+tamper with it is only another way of answering.
 
 The method is that of ASHA, "Guidelines for Manual Pure-Tone Threshold Audiometry" (2005), and ISO 8253-1:2010, the
-right ear first. `threshold` tells how one threshold is found, and `attempt` how an ear is measured and when that is
-unreliable. An unreliable ear is measured once more from its beginning; the other one, if it is done, is not. When that
-fails too, the test ends without a result, which needs both ears: the next test is a new one, of both.
+right ear first. `threshold` describes how one threshold is found, and `attempt` how an ear is measured and when that is
+unreliable. An unreliable ear is measured once more from its beginning; the other ear, if it is done, is not. If the
+second attempt is unreliable as well, the test ends without a result, which needs both ears.
 
-An ear that responds to nothing is measured like any other: people are deaf on one side. Two such ears are no result,
-though, for without any response nobody can tell deafness from headphones that are not plugged in.
+An ear without any response is measured like any other: people are deaf on one side. Two such ears give no result:
+deafness of both ears and headphones that are not plugged in look alike.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,20 +21,28 @@ import attrs
 
 from ..errors import InvalidInputError
 from . import attempt as attempts
-from .attempt import Attempt, Ear, Presentation, checked_seed
+from .attempt import Attempt, Ear, Presentation
 from .results import Audiogram
 from .threshold import Limits
 
-__all__ = ["MOST_PRESENTATIONS", "Ear", "Limits", "Outcome", "Presentation", "Staircase"]
+__all__ = ["MAX_PRESENTATIONS", "Ear", "Limits", "Outcome", "Presentation", "Staircase"]
 
 _ATTEMPTS: Final = 2
+_SEED_BYTES: Final = 16
 
-MOST_PRESENTATIONS: Final = len(Ear) * _ATTEMPTS * attempts.MOST_PRESENTATIONS
-"""No test is longer, however it is answered. Most take less than a tenth of it."""
+MAX_PRESENTATIONS: Final = len(Ear) * _ATTEMPTS * attempts.MAX_PRESENTATIONS
+"""The largest number of presentations of a test, for any answers. Most tests take less than a tenth of it."""
+
+
+def _seed(seed: bytes) -> bytes:
+    if not isinstance(seed, bytes) or len(seed) != _SEED_BYTES:
+        msg = f"a seed is {_SEED_BYTES} bytes, such as secrets.token_bytes({_SEED_BYTES})"
+        raise InvalidInputError(msg)
+    return seed
 
 
 class Outcome(StrEnum):
-    """How a test ended, or that it runs."""
+    """The outcome of a test, or RUNNING."""
 
     RUNNING = "running"
     MEASURED = "measured"
@@ -44,49 +52,48 @@ class Outcome(StrEnum):
 
 @attrs.frozen(kw_only=True, repr=False)
 class Staircase:
-    """A hearing test as far as it has come. Personal health data: handle it as such.
+    """A hearing test after a number of answers. Personal health data: handle it as such.
 
-    Made by `begun` and `replayed`. Two are equal when their seed, limits and answers are.
+    `begin` and `replay` create it. Two are equal if their seed, limits and answers are equal.
 
     Attributes:
-        seed: 16 bytes, which place the catch trials. Who knows them can tell a silence beforehand: draw them afresh.
-        limits: What may be played.
+        seed: 16 random bytes, which determine the positions of the catch trials: draw new ones for each test.
+        limits: The levels that may be played.
         answers: Whether each presentation so far was answered "heard", catch trials among them.
     """
 
-    seed: bytes = attrs.field(converter=checked_seed)
+    seed: bytes = attrs.field(converter=_seed)
     limits: Limits
     answers: tuple[bool, ...]
     _attempt: Attempt | None = attrs.field(eq=False)
     _done: tuple[Attempt, ...] = attrs.field(eq=False)
 
     @classmethod
-    def begun(cls, seed: bytes, limits: Limits = Limits()) -> Self:  # noqa: B008 - a frozen value
+    def begin(cls, seed: bytes, limits: Limits = Limits()) -> Self:  # noqa: B008 - a frozen value
         """Return a test with no answers yet.
 
         Raises:
             InvalidInputError: The seed is not 16 bytes.
         """
-        attempt = Attempt.begun(checked_seed(seed), limits, Ear.RIGHT)
-        return cls(seed=seed, limits=limits, answers=(), attempt=attempt, done=())
+        return cls(seed=seed, limits=limits, answers=(), attempt=Attempt.begin(seed, limits, Ear.RIGHT), done=())
 
     @classmethod
-    def replayed(cls, seed: bytes, answers: Iterable[bool], limits: Limits = Limits()) -> Self:  # noqa: B008 - as above
-        """Return the test that these answers make.
+    def replay(cls, seed: bytes, answers: Iterable[bool], limits: Limits = Limits()) -> Self:  # noqa: B008 - as above
+        """Return the test after these answers.
 
         Raises:
-            InvalidInputError: The seed is not 16 bytes, an answer is no bool, or there are more than the test takes.
+            InvalidInputError: The seed is not 16 bytes, an answer is not a bool, or there are more than the test takes.
         """
-        staircase = cls.begun(seed, limits)
+        staircase = cls.begin(seed, limits)
         for heard in answers:
-            staircase = staircase.answered(heard=heard)
+            staircase = staircase.answer(heard=heard)
         return staircase
 
-    def answered(self, *, heard: bool) -> Self:
+    def answer(self, *, heard: bool) -> Self:
         """Return the test with one more answer.
 
         Raises:
-            InvalidInputError: The answer is no bool, or the test has ended.
+            InvalidInputError: The answer is not a bool, or the test has ended.
         """
         if not isinstance(heard, bool):
             msg = "an answer is True (heard) or False"
@@ -94,18 +101,17 @@ class Staircase:
         if self._attempt is None:
             msg = f"the test ended after {len(self.answers)} answers: it takes no more"
             raise InvalidInputError(msg)
-        attempt, done = self._next(self._attempt.answered(heard=heard))
-        answers = (*self.answers, heard)
-        return type(self)(seed=self.seed, limits=self.limits, answers=answers, attempt=attempt, done=done)
+        attempt, done = self._advance(self._attempt.answer(heard=heard))
+        return attrs.evolve(self, answers=(*self.answers, heard), attempt=attempt, done=done)
 
-    def _next(self, attempt: Attempt) -> tuple[Attempt | None, tuple[Attempt, ...]]:
+    def _advance(self, attempt: Attempt) -> tuple[Attempt | None, tuple[Attempt, ...]]:
         if attempt.is_unreliable:
             if attempt.number == _ATTEMPTS:
                 return None, self._done
-            return Attempt.begun(self.seed, self.limits, attempt.ear, attempt.number + 1), self._done
+            return Attempt.begin(self.seed, self.limits, attempt.ear, attempt.number + 1), self._done
         if attempt.audiogram is None:
             return attempt, self._done
-        other = Attempt.begun(self.seed, self.limits, Ear.LEFT) if attempt.ear is Ear.RIGHT else None
+        other = Attempt.begin(self.seed, self.limits, Ear.LEFT) if attempt.ear is Ear.RIGHT else None
         return other, (*self._done, attempt)
 
     @property
@@ -115,18 +121,18 @@ class Staircase:
 
     @property
     def progress(self) -> float:
-        """From 0.0 to 1.0, by thresholds found. It falls only where an ear is begun again."""
+        """The progress, 0.0 to 1.0, by thresholds found. It decreases only where an ear is measured again."""
         return 1.0 if self._attempt is None else (len(self._done) + self._attempt.progress) / len(Ear)
 
     @property
     def measured(self) -> Mapping[Ear, Audiogram]:
-        """The ears that are done."""
+        """The audiograms of the ears that are done."""
         ears = {attempt.ear: attempt.audiogram for attempt in self._done}
         return MappingProxyType({ear: audiogram for ear, audiogram in ears.items() if audiogram is not None})
 
     @property
     def outcome(self) -> Outcome:
-        """MEASURED: both ears are done. UNRELIABLE: it ended before that. UNHEARD: nothing was heard in either ear."""
+        """MEASURED: both ears are done. UNRELIABLE: it ended before that. UNHEARD: no tone was heard in either ear."""
         if self._attempt is not None:
             return Outcome.RUNNING
         if len(self._done) < len(Ear):

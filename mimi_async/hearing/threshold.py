@@ -2,27 +2,28 @@
 
 ASHA, "Guidelines for Manual Pure-Tone Threshold Audiometry" (2005), and the shortened ascending method of
 ISO 8253-1:2010. A threshold is the lowest level that was heard in at least two of the last three times that it was
-reached from below. What neither source needs, because an audiologist decides it, is decided here:
+reached from below. Where both sources leave a decision to the audiologist, this module decides:
 
-- At the lowest level nobody can be led down any further: heard there, it is presented there again, and that counts as
-  reached from below. At the highest level the same goes for what is not heard.
-- Two of three not heard at the highest level is "no response". The threshold kept is the highest level: read it as "at
-  least". So a threshold above what may be played and one just there look alike.
-- A search that does not end within `MOST_PRESENTATIONS` is lost: the answers contradict each other.
+- A tone heard at the lowest level is presented there again, and that counts as reached from below. A tone not heard at
+  the highest level is presented there again as well.
+- Two of three not heard at the highest level is "no response". The threshold is then the highest level: read it as "at
+  least". A threshold at the highest level and one above it give the same result.
+- A search that finds no threshold within `MAX_PRESENTATIONS` has failed: the answers contradict each other.
 """
 
 from typing import Final, Self
 
 import attrs
 
+from ..builtin_types import as_number
 from ..errors import InvalidInputError
 from .results import LEVELS
 
 FAMILIAR_LEVEL: Final = 30.0
-"""Where the first tone of an ear is, in dB HL (ASHA 2005): clear to most, and loud to nobody."""
+"""The level of the first tone of an ear, in dB HL (ASHA 2005): clear to most people, and not too loud."""
 
-MOST_PRESENTATIONS: Final = 40
-"""How many tones a search may take. The longest way with one wrong answer, from -10 to 120 dB HL, takes 31."""
+MAX_PRESENTATIONS: Final = 40
+"""The largest number of tones of a search. The longest search with one wrong answer, -10 to 120 dB HL, takes 31."""
 
 _LOUDER: Final = 50.0
 _DOWN: Final = 10.0
@@ -30,19 +31,19 @@ _UP: Final = 5.0
 
 
 def _level(value: float) -> float:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not LEVELS[0] <= value <= LEVELS[1] or value % _UP:
+    exact = as_number(value)
+    if exact is None or not LEVELS[0] <= exact <= LEVELS[1] or exact % _UP:
         msg = f"a limit is a multiple of {_UP:g} from {LEVELS[0]:g} to {LEVELS[1]:g} dB HL"
         raise InvalidInputError(msg)
-    return float(value)
+    return exact
 
 
 @attrs.frozen(kw_only=True)
 class Limits:
-    """The levels in dB HL that may be played: what the transducer can do, and what an ear should bear.
+    """The levels in dB HL that may be played: limited by the transducer, and for the safety of the ear.
 
     Raises:
-        InvalidInputError: Not a multiple of 5, beyond -10 to 120, or no room for the search around 30 dB HL: the
+        InvalidInputError: Not a multiple of 5, outside -10 to 120, or too narrow for a search around 30 dB HL: the
             lowest is at most 20, the highest at least 50.
     """
 
@@ -55,66 +56,62 @@ class Limits:
             msg = f"the lowest level is at most {lowest:g} dB HL and the highest at least {highest:g}"
             raise InvalidInputError(msg)
 
-    def nearest(self, level: float) -> float:
-        """Return the level, or the limit that it is beyond."""
+    def clamp(self, level: float) -> float:
+        """Return the level, or the nearest limit if it is outside."""
         return min(max(level, self.lowest), self.highest)
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class Search:
-    """A search for a threshold, as far as it has come.
+    """A search for a threshold after a number of tones.
 
     Attributes:
         level: The next level to present, in dB HL.
         presented: The number of tones so far.
-        threshold: What was found, or None.
-        is_familiarising: Whether no tone was heard yet in the first search of an ear, which rises in large steps.
+        threshold: The threshold, once it is found, or None.
+        is_familiarizing: Whether no tone was heard yet in the first search of an ear, which goes up in large steps.
     """
 
     limits: Limits
     level: float
     presented: int = 0
     threshold: float | None = None
-    is_familiarising: bool = False
+    is_familiarizing: bool = False
     _is_rising: bool = False
     _ascents: tuple[tuple[float, bool], ...] = ()
 
     @classmethod
-    def familiarising(cls, limits: Limits) -> Self:
-        """Begin at 30 dB HL; not heard: 50, then up 10 at a time until something is heard (ASHA 2005)."""
-        return cls(limits=limits, level=FAMILIAR_LEVEL, is_familiarising=True)
+    def start_familiarizing(cls, limits: Limits) -> Self:
+        """Begin at 30 dB HL; not heard: 50, then up 10 at a time until a tone is heard (ASHA 2005)."""
+        return cls(limits=limits, level=FAMILIAR_LEVEL, is_familiarizing=True)
 
     @classmethod
-    def near(cls, threshold: float, limits: Limits) -> Self:
-        """Begin 10 dB above a threshold that is likely to be close, so that the first tone is heard."""
-        return cls(limits=limits, level=limits.nearest(threshold + _DOWN))
+    def start_near(cls, threshold: float, limits: Limits) -> Self:
+        """Begin 10 dB above a threshold that is likely to be near, so that the first tone is heard."""
+        return cls(limits=limits, level=limits.clamp(threshold + _DOWN))
 
     @property
-    def is_lost(self) -> bool:
-        """Whether there is no threshold and no hope of one."""
-        return self.threshold is None and self.presented >= MOST_PRESENTATIONS
+    def has_failed(self) -> bool:
+        """Whether the search has ended without a threshold."""
+        return self.threshold is None and self.presented >= MAX_PRESENTATIONS
 
-    def answered(self, *, heard: bool) -> Self:
+    def answer(self, *, heard: bool) -> Self:
         """Return the search after one more tone."""
         ascents = (*self._ascents, (self.level, heard)) if self._is_rising else self._ascents
-        level = self.limits.nearest(self.level - _DOWN if heard else self._louder())
-        is_familiarising = self.is_familiarising and not heard
-        return type(self)(
-            limits=self.limits,
+        is_familiarizing = self.is_familiarizing and not heard
+        up = max(self.level + _DOWN, _LOUDER) if is_familiarizing else self.level + _UP
+        level = self.limits.clamp(self.level - _DOWN if heard else up)
+        return attrs.evolve(
+            self,
             level=level,
             presented=self.presented + 1,
-            threshold=self._found(ascents),
-            is_familiarising=is_familiarising,
-            is_rising=level == self.level or not (heard or is_familiarising),
+            threshold=self._find_threshold(ascents),
+            is_familiarizing=is_familiarizing,
+            is_rising=level == self.level or not (heard or is_familiarizing),
             ascents=ascents,
         )
 
-    def _louder(self) -> float:
-        if not self.is_familiarising:
-            return self.level + _UP
-        return max(self.level + _DOWN, _LOUDER)
-
-    def _found(self, ascents: tuple[tuple[float, bool], ...]) -> float | None:
+    def _find_threshold(self, ascents: tuple[tuple[float, bool], ...]) -> float | None:
         here = [heard for level, heard in ascents if level == self.level][-3:]
         if here.count(True) >= 2:
             return self.level

@@ -1,12 +1,13 @@
-"""The reference identity server: the whole contract of `mimi_async.wire`, over one database.
+"""The reference identity server: the contract of `mimi_async.wire`, over one database.
 
-It is ours, as the contract is: the real Mimi backend is private. It meets the SDK at `wire` and nowhere else.
+It is our own, as the contract is: the real Mimi backend is private. SDK and server share `wire` and the database
+drivers.
 
-Correctness lives in the database alone, in unique constraints and single writes, so that any number of server
-processes may share one; a process keeps nothing but its limits.
+The database alone ensures correctness, by unique constraints and single transactions, so that any number of server
+processes may share it. A process keeps only its rate limits.
 """
 
-from .listener import Server
+from .server import Server
 from .settings import Settings
 
 __all__ = ["Server", "Settings"]

@@ -1,8 +1,8 @@
-"""Many processes that serve one port, forked from one that only looks after them.
+"""Several worker processes that serve one port, forked by a parent that supervises them.
 
-The sockets listen before the first fork, and the parent keeps them open: while a worker dies and another one takes its
-place, the others accept its connections, and none is refused. Workers stop at the end of a pipe that the parent alone
-holds open: they end with it, however it ends.
+The sockets listen before the first fork, and the parent keeps them open, so that other workers accept connections while
+a worker is replaced. The parent holds the only write end of a pipe; workers stop when it is closed, also when the
+parent dies.
 """
 
 import asyncio
@@ -12,8 +12,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from multiprocessing import connection
 from multiprocessing.process import BaseProcess
 from typing import Any, Final
@@ -21,219 +21,210 @@ from typing import Any, Final
 import attrs
 
 from ..errors import ConfigurationError, MimiError
-from .listener import Server, listening
-from .places import Place
+from .locations import DatabaseLocation
+from .server import Server, open_sockets
 from .settings import Settings
 
-STEADY_SECONDS: Final = 1.0
-"""How long a worker has served whose death is no reason to wait with the next one."""
+STABLE_SECONDS: Final = 1.0
+"""A worker that has served for this time is replaced without a pause."""
 
 _PAUSES = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-"""Before the next fork, by how many workers have died in a row that were not steady; from there on the last one."""
+"""Seconds before the next fork, by the number of successive exits of unstable workers; then the last value."""
+
+_FORK_REMEDY = "raise the limits of processes and open files (`ulimit -u`, `ulimit -n`), or serve with fewer workers"
 
 _log = logging.getLogger(__name__)
 
 
 @attrs.define(eq=False)
 class _Worker:
-    """A worker as its parent sees it: `news` is None once there can be none."""
+    """A worker as seen by the parent. `status` is the pipe of its one status message, None once that was read."""
 
     process: BaseProcess
-    news: "connection.Connection[Any, Any] | None"
+    status: "connection.Connection[Any, Any] | None"
     serves_since: float | None = None
-    reason: str | None = None
+    failure: str | None = None
 
     @property
-    def is_steady(self) -> bool:
-        return self.serves_since is not None and time.monotonic() - self.serves_since >= STEADY_SECONDS
+    def is_stable(self) -> bool:
+        return self.serves_since is not None and time.monotonic() - self.serves_since >= STABLE_SECONDS
 
-    def hear(self) -> None:
-        """Read what it says, once: that it serves, or why it can't."""
-        news, self.news = self.news, None
-        if news is not None:
-            with news, suppress(EOFError, OSError):  # it died without a word, or amid one
-                self.reason = news.recv()
-                self.serves_since = time.monotonic() if self.reason is None else None
+    def read_status(self) -> None:
+        """Read the status message: None if the worker serves, else why it cannot."""
+        status, self.status = self.status, None
+        if status is not None:
+            with status, suppress(EOFError, OSError):  # the worker exited before or during the message
+                self.failure = status.recv()
+                self.serves_since = time.monotonic() if self.failure is None else None
 
-    def death(self) -> str:
-        """Say what it died of."""
-        self.hear()
-        status = self.process.exitcode or 0
-        how = f"by signal {-status}" if status < 0 else f"with status {status}"
-        return self.reason or f"worker {self.process.pid} ended {how}"
+    def describe_exit(self) -> str:
+        """Return why the worker exited."""
+        self.read_status()
+        code = self.process.exitcode or 0
+        how = f"by signal {-code}" if code < 0 else f"with status {code}"
+        return self.failure or f"worker {self.process.pid} ended {how}"
 
 
 class Workers:
-    """Serves in so many processes, until SIGTERM or SIGINT. It must be alone: no thread, no event loop.
+    """Serve in several processes until SIGTERM or SIGINT. The parent has neither threads nor an event loop.
 
-    A worker that dies is replaced, after a pause where workers die again and again. The first signal lets requests end
-    that are under way, the second ends all at once.
+    A worker that exits is replaced, after a pause if workers exit repeatedly. The first signal waits for running
+    requests, the second ends all processes at once.
 
     Args:
         database: As for `Server`.
-        settings: The same for each of them.
-        number: How many.
-        all_serve: Called once, as soon as all of them serve.
+        settings: The settings of each worker.
+        number: The number of workers.
+        on_ready: Called once, when all workers serve.
     """
 
     def __init__(
-        self, database: str | Place, settings: Settings, number: int, all_serve: Callable[[Server], None]
+        self, database: str | DatabaseLocation, settings: Settings, number: int, on_ready: Callable[[Server], None]
     ) -> None:
         self._database = database
         self._settings = settings
         self._wanted = number
-        self._all_serve: Callable[[Server], None] | None = all_serve
-        self._crew: list[_Worker] = []
+        self._on_ready: Callable[[Server], None] | None = on_ready
+        self._workers: list[_Worker] = []
         self._ever_served = False
-        self._first_death = ""
-        self._quick_deaths = 0
+        self._first_exit = ""
+        self._unstable_exits = 0
         self._next_fork = 0.0
         self._signals: list[int] = []
 
     def run(self) -> None:
-        """Serve until told to stop.
+        """Serve until a signal.
 
         Raises:
-            ConfigurationError: No worker ever came up, the settings or the port forbid it, or this system can't fork.
+            ConfigurationError: No worker could start, the settings or the port do not allow it, or there is no fork.
         """
         if not hasattr(os, "fork"):
             msg = "this system can't fork: serve with one worker, and start several servers"
             raise ConfigurationError(msg)
         self._settings.check_address()
-        self._sockets = listening(self._settings.host, self._settings.port)
+        self._sockets = open_sockets(self._settings.host, self._settings.port)
         self._server = Server(self._database, self._settings, sockets=self._sockets)
         with ExitStack() as stack:
-            self._lifeline, self._held = os.pipe()
-            self._bell, self._rope = os.pipe()
-            for end in (self._lifeline, self._bell, self._rope):
+            self._stop_read, self._stop_write = os.pipe()
+            self._wake_read, self._wake_write = os.pipe()
+            for end in (self._stop_read, self._wake_read, self._wake_write):
                 stack.callback(os.close, end)
-            stack.enter_context(self._heeding_signals())
-            stack.callback(self._end)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                stack.callback(signal.signal, number, signal.signal(number, self._on_signal))
+            stack.callback(self._shut_down)
             self._fork_missing()
             while not self._signals:
-                self._look_after()
+                self._supervise()
                 self._wait()
 
     def _fork_missing(self) -> None:
         context = multiprocessing.get_context("fork")
-        while len(self._crew) < self._wanted:
+        while len(self._workers) < self._wanted:
             try:
                 _check_fork()
-                self._crew.append(self._forked(context))
+                self._workers.append(self._fork(context))
             except OSError as error:
-                self._note_death(f"no worker could be made: {error.strerror}", was_steady=False)
+                reason = f"no worker could be started: fork: {error.strerror}; {_FORK_REMEDY}"
+                self._record_exit(reason, was_stable=False)
                 return
 
-    def _forked(self, context: "multiprocessing.context.ForkContext") -> _Worker:
-        hear, say = multiprocessing.Pipe(duplex=False)
-        with ExitStack() as stack:
-            stack.callback(say.close)
-            stack.callback(hear.close)
-            process = context.Process(target=self._work, args=(say,), daemon=True)
+    def _fork(self, context: "multiprocessing.context.ForkContext") -> _Worker:
+        receiver, sender = multiprocessing.Pipe(duplex=False)
+        with sender:
+            process = context.Process(target=self._run_worker, args=(sender,), daemon=True)
             process.start()
-            stack.pop_all()
-        say.close()
-        return _Worker(process, hear)
+        return _Worker(process, receiver)
 
-    def _work(self, say: "connection.Connection[Any, Any]") -> None:
-        """Be a worker."""
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the parent says what it means
+    def _run_worker(self, status: "connection.Connection[Any, Any]") -> None:
+        """Serve in a worker process."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all processes; the parent handles it
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        os.close(self._held)
+        os.close(self._stop_write)
         try:
-            asyncio.run(self._serve(say))
+            asyncio.run(self._serve(status))
         except MimiError as error:
             with suppress(OSError):
-                say.send(str(error))
+                status.send(str(error))
             sys.exit(1)
 
-    async def _serve(self, say: "connection.Connection[Any, Any]") -> None:
+    async def _serve(self, status: "connection.Connection[Any, Any]") -> None:
         loop = asyncio.get_running_loop()
         stopped = asyncio.Event()
 
-        def let_go() -> None:
-            loop.remove_reader(self._lifeline)
+        def stop() -> None:
+            loop.remove_reader(self._stop_read)
             stopped.set()
 
-        loop.add_reader(self._lifeline, let_go)
+        loop.add_reader(self._stop_read, stop)
         loop.add_signal_handler(signal.SIGTERM, stopped.set)
         async with self._server:
-            with suppress(OSError), say:  # nobody hears it any more: the end of the pipe is near
-                say.send(None)
+            with suppress(OSError), status:  # OSError: the parent has exited, and the stop pipe is closed
+                status.send(None)
             await stopped.wait()
 
     def _wait(self) -> None:
-        """Wait until a worker says something or dies, a signal comes, or a worker is to be forked."""
-        watched: list[Any] = [self._bell, *(worker.process.sentinel for worker in self._crew)]
-        watched += [worker.news for worker in self._crew if worker.news is not None]
-        is_missing = self._ever_served and len(self._crew) < self._wanted
+        """Wait for a status message, the exit of a worker, a signal, or the time of the next fork."""
+        watched: list[Any] = [self._wake_read, *(worker.process.sentinel for worker in self._workers)]
+        watched += [worker.status for worker in self._workers if worker.status is not None]
+        is_missing = self._ever_served and len(self._workers) < self._wanted
         ready = connection.wait(watched, max(0.0, self._next_fork - time.monotonic()) if is_missing else None)
-        if self._bell in ready:
-            os.read(self._bell, 64)
-        for worker in self._crew:
-            if worker.news in ready:
-                worker.hear()
+        if self._wake_read in ready:
+            os.read(self._wake_read, 64)
+        for worker in self._workers:
+            if worker.status in ready:
+                worker.read_status()
 
-    def _look_after(self) -> None:
-        """Replace who died, and tell when all serve."""
-        self._bury()
-        serving = [worker for worker in self._crew if worker.serves_since is not None]
+    def _supervise(self) -> None:
+        """Replace workers that have exited, and report once that all serve."""
+        self._remove_exited()
+        serving = [worker for worker in self._workers if worker.serves_since is not None]
         self._ever_served = self._ever_served or bool(serving)
-        if not self._crew and not self._ever_served:
-            raise ConfigurationError(self._first_death)
+        if not self._workers and not self._ever_served:
+            raise ConfigurationError(self._first_exit)
         if self._ever_served and time.monotonic() >= self._next_fork:
             self._fork_missing()
-        if self._all_serve is not None and len(serving) == self._wanted:
-            self._all_serve(self._server)
-            self._all_serve = None
+        if self._on_ready is not None and len(serving) == self._wanted:
+            self._on_ready(self._server)
+            self._on_ready = None
 
-    def _bury(self) -> None:
-        for worker in [each for each in self._crew if not each.process.is_alive()]:
-            self._crew.remove(worker)
-            death = worker.death()
+    def _remove_exited(self) -> None:
+        for worker in [worker for worker in self._workers if not worker.process.is_alive()]:
+            self._workers.remove(worker)
+            reason = worker.describe_exit()
             self._ever_served = self._ever_served or worker.serves_since is not None
-            self._note_death(death, was_steady=worker.is_steady)
+            self._record_exit(reason, was_stable=worker.is_stable)
 
-    def _note_death(self, death: str, *, was_steady: bool) -> None:
-        self._first_death = self._first_death or death
-        self._quick_deaths = 0 if was_steady else self._quick_deaths + 1
-        pause = _PAUSES[min(self._quick_deaths, len(_PAUSES) - 1)]
+    def _record_exit(self, reason: str, *, was_stable: bool) -> None:
+        self._first_exit = self._first_exit or reason
+        self._unstable_exits = 0 if was_stable else self._unstable_exits + 1
+        pause = _PAUSES[min(self._unstable_exits, len(_PAUSES) - 1)]
         self._next_fork = time.monotonic() + pause
         if self._ever_served and not self._signals:
-            _log.error("%s; another worker takes its place in %g s", death, pause)
+            _log.error("%s; another worker replaces it in %g s", reason, pause)
 
-    def _end(self) -> None:
-        """Let all end what they do; at a second signal end them at once, and this process as that signal would."""
+    def _shut_down(self) -> None:
+        """Wait for the workers to stop. A second signal kills them, and then this process by the same signal."""
         self._wanted = 0
-        os.close(self._held)
+        os.close(self._stop_write)
         for listener in self._sockets:
             listener.close()
-        while self._crew and len(self._signals) < 2:
+        while self._workers and len(self._signals) < 2:
             self._wait()
-            self._bury()
-        for worker in self._crew:
+            self._remove_exited()
+        for worker in self._workers:
             worker.process.kill()
             worker.process.join()
         if len(self._signals) > 1:
             signal.signal(self._signals[1], signal.SIG_DFL)
             signal.raise_signal(self._signals[1])
 
-    @contextmanager
-    def _heeding_signals(self) -> Iterator[None]:
-        def heed(number: int, _: object) -> None:
-            self._signals.append(number)
-            os.write(self._rope, b"!")  # the wait goes on after a signal, unless there is something to read
-
-        before = {number: signal.signal(number, heed) for number in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def _on_signal(self, number: int, _: object) -> None:
+        self._signals.append(number)
+        os.write(self._wake_write, b"!")  # connection.wait() continues after a signal unless a pipe is readable
 
 
 def _check_fork() -> None:
-    """Fork for nothing: where that fails, nothing is lost, while each fork of `multiprocessing` loses descriptors."""
+    """Fork and exit a child: a failed fork of `multiprocessing` would leak file descriptors."""
     pid = os.fork()
     if not pid:
         os._exit(0)

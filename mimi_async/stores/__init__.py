@@ -1,13 +1,12 @@
-"""Where the ids are kept. `__init__.pyi` tells type checkers what `__getattr__` imports when it is asked for."""
+"""The stores of the records. `__init__.pyi` declares to type checkers what `__getattr__` imports on demand."""
 
-import importlib
 import os
 from typing import Any, cast
-from urllib.parse import unquote
 
+from ..databases.dsn import Location, read_url
 from ..errors import ConfigurationError
 from .base import Change, DamagedIdentity, IdentityStore, State, StoredIdentity, account_digest
-from .copying import copy_records
+from .copying import copy_records, rename_account
 
 __all__ = [
     "Change",
@@ -23,70 +22,79 @@ __all__ = [
     "account_digest",
     "copy_records",
     "open_store",
+    "rename_account",
 ]
 
-_BACK_ENDS = {
-    "KeyringStore": "keyring",
-    "MemoryStore": "memory",
-    "PostgresStore": "postgres",
-    "SQLiteStore": "sqlite",
-    "SealedStore": "sealed",
-}
+_EXTRAS = {"KeyringStore": "keyring", "PostgresStore": "postgres", "SealedStore": "sealed"}
+"""Store → the extra that brings its libraries."""
 
-_EXTRAS = {"asyncpg": "postgres", "cryptography": "sealed", "keyring": "keyring"}
-"""What a back-end imports that is no requirement of ours → the extra that brings it."""
+_LIBRARIES = {"asyncpg", "cryptography", "keyring", "platformdirs"}
+
+_SCHEMES = ("memory", "sqlite", "postgresql", "keyring")
 
 
 def open_store(url: str | None = None) -> IdentityStore:
     """Return the store that a URL names, not yet entered.
 
     Args:
-        url: `memory://`, `sqlite:///ids.sqlite3` for a file in the working directory, or `sqlite:////var/lib/ids.sqlite3`
-            with an absolute path, percent-encoded where need be; `postgresql://user:password@host/database`;
-            `keyring://com.example.player`, the name of your service. None reads MIMI_STORE_URL.
+        url: `memory://`; `sqlite:////var/lib/player/ids.sqlite3`, with four slashes, for an absolute path, or
+            `sqlite:///ids.sqlite3` for a file in the working directory, percent-encoded where necessary;
+            `postgresql://user:password@host/database`; `keyring://com.example.player`, the name of your service.
+            `?mode=rw` after a path creates nothing: the file must exist. `?create=folder` creates its folder, too.
+            After the name of a service, the same options follow `?`, or `?path=/absolute/path&`.
+            None reads MIMI_STORE_URL.
 
     Raises:
-        ConfigurationError: There is no such store. The URL is not quoted: it may hold a password.
-        ModuleNotFoundError: The extra that it needs is not installed; the message names it.
+        ConfigurationError: There is no such store, or the URL is nearly right: with a line end, a blank, a quotation
+            mark or an invisible character, an unknown option, a fragment, a leading '~' or a variable that was not
+            replaced. The message does not quote it: it may hold a password.
+        ModuleNotFoundError: The extra that it needs is not installed; the message names the extra.
     """
     url = os.environ.get("MIMI_STORE_URL", "") if url is None else url
-    scheme, _, rest = url.partition("://")
     if not url:
-        msg = "no store is named: set MIMI_STORE_URL, to sqlite:///ids.sqlite3 for example"
-    else:
-        store = _named(scheme, unquote(rest), url)
-        if store is not None:
-            return store
-        msg = (
-            "a store URL is one of memory://, sqlite:///relative/path, sqlite:////absolute/path, "
-            "postgresql://user@host/database, keyring://service; this is none of them"
-        )
-    raise ConfigurationError(msg)
+        msg = "no store is named: set MIMI_STORE_URL, to sqlite:////var/lib/player/ids.sqlite3 for example"
+        raise ConfigurationError(msg)
+    location = read_url(url, "store", _SCHEMES)
+    match location.scheme:
+        case "memory":
+            store = __getattr__("MemoryStore")()
+        case "sqlite":
+            store = __getattr__("SQLiteStore")(location.name, **_file_options(location))
+        case "postgresql":
+            store = __getattr__("PostgresStore")(location.name)
+        case _:
+            store = __getattr__("KeyringStore")(location.name, path=location.path, **_file_options(location))
+    return cast("IdentityStore", store)
 
 
-def _named(scheme: str, rest: str, url: str) -> IdentityStore | None:
-    match scheme:
-        case "memory" if not rest:
-            return cast("IdentityStore", __getattr__("MemoryStore")())
-        case "sqlite" if rest.startswith("/") and len(rest) > 1:
-            return cast("IdentityStore", __getattr__("SQLiteStore")(rest[1:]))
-        case "postgresql" | "postgres" if rest:
-            return cast("IdentityStore", __getattr__("PostgresStore")(url))
-        case "keyring" if rest:
-            return cast("IdentityStore", __getattr__("KeyringStore")(rest))
-    return None
+def _file_options(location: Location) -> dict[str, bool]:
+    return {"create_folder": location.creation == "folder", "must_exist": location.creation == "nothing"}
 
 
 def __getattr__(name: str) -> Any:
-    """Import a back-end when its store is first asked for: nobody loads the driver of another one."""
-    if name not in _BACK_ENDS:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
+    """Import a store on first access, so that the drivers of the other stores are not imported.
+
+    Each import is literal, because freezers read the bytecode.
+    """
     try:
-        return getattr(importlib.import_module(f".{_BACK_ENDS[name]}", __name__), name)
+        match name:
+            case "KeyringStore":
+                from . import keyring as module
+            case "MemoryStore":
+                from . import memory as module
+            case "PostgresStore":
+                from . import postgres as module
+            case "SQLiteStore":
+                from . import sqlite as module
+            case "SealedStore":
+                from . import sealed as module
+            case _:
+                msg = f"module {__name__!r} has no attribute {name!r}"
+                raise AttributeError(msg)
+        return getattr(module, name)
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
-        if missing not in _EXTRAS:
+        if missing not in _LIBRARIES:
             raise
-    msg = f"a {name} needs {missing}: pip install 'mimi-async[{_EXTRAS[missing]}]'"
+    msg = f"a {name} needs {missing}: pip install 'mimi-async[{_EXTRAS[name]}]'"
     raise ModuleNotFoundError(msg, name=missing)

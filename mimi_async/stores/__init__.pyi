@@ -1,5 +1,5 @@
 from .base import Change, DamagedIdentity, IdentityStore, State, StoredIdentity, account_digest
-from .copying import copy_records
+from .copying import copy_records, rename_account
 from .keyring import KeyringStore
 from .memory import MemoryStore
 from .postgres import PostgresStore
@@ -20,6 +20,7 @@ __all__ = [
     "account_digest",
     "copy_records",
     "open_store",
+    "rename_account",
 ]
 
 def open_store(url: str | None = None) -> IdentityStore: ...

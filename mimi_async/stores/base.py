@@ -1,4 +1,4 @@
-"""What a store is: four verbs over one record for each account."""
+"""The interface of a store: four verbs on one record for each account."""
 
 import abc
 import hashlib
@@ -11,31 +11,32 @@ from typing import Final, Literal, Self, cast, get_args
 
 import attrs
 
+from ..builtin_types import as_builtin, as_str
 from ..errors import ConfigurationError, InvalidInputError
-from ..identity import AnonymousId, CreateKey, SealedSecret
+from ..secret import AnonymousId, CreateKey, SealedSecret
 
 State = Literal["pending", "active", "rejected", "erasing"]
 
 REVISION_BYTES: Final = 16
 
 SEALED: Final = "sealed:"
-"""How the text of a sealed secret begins, so that a store reads it back as one."""
+"""The prefix of a sealed secret, by which a store knows it when it reads it."""
 
 
 @attrs.frozen(kw_only=True)
 class StoredIdentity:
-    """The record of an account. Its state says what to do next.
+    """The record of an account. Its state decides what the next operation does.
 
     Attributes:
         state: "pending": a creation was begun under the key, replay it · "active": log in with the id · "rejected":
-            the server knew no user by the id, try it again · "erasing": a reset was begun, finish it.
+            the server did not know the id, try it again · "erasing": a reset was begun, finish it.
         secret: The create key while pending, else the anonymousId; or either of them sealed, beneath a `SealedStore`.
-        user_id: The server's name for the user; None while pending, or where no log-in has told it.
-        revision: 128 random bits, new at each write: the only thing that compare-and-set compares.
-        changed_at: When it was written, in seconds since the epoch.
+        user_id: The server's id of the user; None while pending, or before the first log-in.
+        revision: 128 random bits, new at each write: compare-and-swap compares nothing else.
+        changed_at: When the record was written, in seconds since the epoch.
 
     Raises:
-        InvalidInputError: A field has not its shape, so that no store could read the record again. Nothing is quoted.
+        InvalidInputError: A field has a wrong shape, so that no store could read the record again. Nothing is quoted.
     """
 
     state: State
@@ -45,42 +46,46 @@ class StoredIdentity:
     changed_at: float = attrs.field(factory=time.time)
 
     def __attrs_post_init__(self) -> None:
-        flaw = self._flaw()
+        for name in ("state", "user_id", "revision", "changed_at"):
+            object.__setattr__(self, name, as_builtin(getattr(self, name)))
+        flaw = self._find_flaw()
         if flaw is not None:
-            msg = f"this is no record of an identity: {flaw}"
+            msg = f"the record of an identity is not valid: {flaw}"
             raise InvalidInputError(msg)
 
-    def _flaw(self) -> str | None:
-        if self.state not in _STATES:
+    def _find_flaw(self) -> str | None:
+        if type(self.state) is not str or self.state not in _STATES:
             return "its state is unknown"
         kind = CreateKey if self.state == "pending" else AnonymousId
-        if not isinstance(self.secret, (kind, SealedSecret)):
-            return f"one that is {self.state} holds {kind.__name__}, not {type(self.secret).__name__}"
+        if type(self.secret) not in (kind, SealedSecret):
+            return f"a record that is {self.state} holds {kind.__name__}, not {type(self.secret).__name__}"
         if isinstance(self.secret, SealedSecret) and not _SEALED_SHAPE.fullmatch(self.secret.reveal()):
             return f"a sealed secret is printable ASCII and begins with {SEALED!r}"
         if isinstance(self.secret, CreateKey) and _KEY_SHAPE.fullmatch(self.secret.reveal()) is None:
             return "a create key is 64 hex digits"
-        if self.user_id is not None and (self.state == "pending" or not _is_user_id(self.user_id)):
+        is_user_id = type(self.user_id) is str and _USER_ID_SHAPE.fullmatch(self.user_id)
+        if self.user_id is not None and (self.state == "pending" or not is_user_id):
             return "a user_id is 32 hex digits, and None while pending"
-        if not isinstance(self.revision, bytes) or len(self.revision) != REVISION_BYTES:
+        if type(self.revision) is not bytes or len(self.revision) != REVISION_BYTES:
             return f"a revision is {REVISION_BYTES} bytes"
-        if not isinstance(self.changed_at, float) or not math.isfinite(self.changed_at):
+        if type(self.changed_at) is not float or not math.isfinite(self.changed_at):
             return "changed_at is a number of seconds"
         return None
 
     @classmethod
     def read(cls, state: object, secret: object, user_id: object, revision: object, changed_at: object) -> Self:
-        """Return the record made of the plain values that a store keeps, `secret` being the revealed text.
+        """Return the record of the plain values that a store keeps; `secret` is the revealed text.
 
         Raises:
-            InvalidInputError: They make no record. Nothing is quoted.
+            InvalidInputError: The values are not valid. Nothing is quoted.
         """
-        if not isinstance(secret, str):
-            msg = "this is no record of an identity: its secret is no text"
+        text = as_str(secret)
+        if text is None:
+            msg = "the record of an identity is not valid: its secret is not a text"
             raise InvalidInputError(msg)
         return cls(
             state=cast("State", state),
-            secret=_read_secret(state, secret),
+            secret=_read_secret(as_str(state), text),
             user_id=cast("str | None", user_id),
             revision=cast("bytes", revision),
             changed_at=cast("float", changed_at),
@@ -88,15 +93,15 @@ class StoredIdentity:
 
     @classmethod
     def pending(cls, key: CreateKey) -> Self:
-        """Return a record of a creation that begins."""
+        """Return the record of a creation that begins."""
         return cls(state="pending", secret=key, user_id=None)
 
     @classmethod
     def active(cls, anonymous_id: AnonymousId, user_id: str) -> Self:
-        """Return a record of a user that has logged in."""
+        """Return the record of a user that has logged in."""
         return cls(state="active", secret=anonymous_id, user_id=user_id)
 
-    def turned(self, state: State) -> Self:
+    def with_state(self, state: State) -> Self:
         """Return a new record of the same user in another state."""
         return type(self)(state=state, secret=self.secret, user_id=self.user_id)
 
@@ -118,16 +123,12 @@ _SEALED_SHAPE = re.compile(f"{SEALED}[ -~]*")
 _USER_ID_SHAPE = re.compile("[0-9a-f]{32}", re.ASCII)
 
 
-def _is_user_id(value: object) -> bool:
-    return isinstance(value, str) and _USER_ID_SHAPE.fullmatch(value) is not None
-
-
 @attrs.frozen
 class DamagedIdentity:
-    """A record that can't be read, to be moved aside by `IdentityStore.forget`.
+    """A record that can't be read, to be moved to the quarantine by `IdentityStore.forget`.
 
     Attributes:
-        revision: As `StoreCorruptError.revision` told it.
+        revision: The value of `StoreCorruptError.revision`.
     """
 
     revision: bytes
@@ -135,30 +136,36 @@ class DamagedIdentity:
 
 @attrs.frozen
 class Change:
-    """News that others may have changed a record. What it says now is to be read: news may come late, or twice.
+    """A notice that another process may have changed a record. Read the record: a notice may be late, or repeated.
 
     Attributes:
-        account_digest: Whose record, as `account_digest` tells it; None: news were missed, it may be anyone's.
+        account_digest: The `account_digest` of the account; None: notices were missed, any record may have changed.
     """
 
     account_digest: bytes | None
 
 
 def account_digest(account: str) -> bytes:
-    """Return the first 16 bytes of the SHA-256 of an account's name, so that news of its record need not name it."""
+    """Return the first 16 bytes of the SHA-256 of an account's name: a notice of a change does not name the account."""
     return hashlib.sha256(account.encode()).digest()[:16]
 
 
+def revision_of(record: StoredIdentity | DamagedIdentity | None) -> bytes | None:
+    """Return the revision of a record, None for no record."""
+    return None if record is None else record.revision
+
+
 class IdentityStore(abc.ABC):
-    """Keeps one record for each account of the partner.
+    """A store of one record for each account of the partner.
 
-    An account is a text of 1 to 200 characters. Every change is durable when the verb returns, and nothing is ever
-    written over what was not expected. A read that fails is an error, never "nothing stored".
+    An account is a text of 1 to 200 characters. A core passes it in Unicode NFC; a store compares it byte for byte, and
+    refuses no form, so that a record of any form can be read and copied. Every change is durable when the verb returns,
+    and a record that was not expected is never overwritten. A read that fails is an error, never "nothing stored".
 
-    `async with` opens and closes it; entries are counted, and the last leaving closes. A core enters its store by
-    itself. A store belongs to one event loop of one process; used in a forked child it raises `ConfigurationError`.
+    `async with` opens and closes the store; entries are counted, and the last exit closes. A core enters its store. A
+    store belongs to one event loop of one process; used in a forked child it raises `ConfigurationError`.
 
-    A partner's own subclass is held to this by `mimi_async.testing.StoreContract`.
+    `mimi_async.testing.StoreContract` tests a partner's own subclass against these rules.
     """
 
     async def __aenter__(self) -> Self:
@@ -169,7 +176,7 @@ class IdentityStore(abc.ABC):
 
     @abc.abstractmethod
     async def load(self, account: str) -> StoredIdentity | None:
-        """Return the record, None where there is none.
+        """Return the record, None for no record.
 
         Raises:
             StoreUnavailableError: The store did not answer.
@@ -178,7 +185,7 @@ class IdentityStore(abc.ABC):
 
     @abc.abstractmethod
     async def claim(self, account: str, record: StoredIdentity) -> StoredIdentity:
-        """Write the record unless there is one; return the one that is stored now. The first writer wins.
+        """Write the record unless the account has one; return the record that is stored now. The first writer wins.
 
         Raises:
             StoreUnavailableError: The store did not answer; whether the record was written is not known.
@@ -201,7 +208,7 @@ class IdentityStore(abc.ABC):
 
     @abc.abstractmethod
     async def forget(self, account: str, expected: StoredIdentity | DamagedIdentity | None) -> StoredIdentity | None:
-        """Delete what is stored if it has the revision of `expected`. A damaged record is moved aside instead.
+        """Delete what is stored if it has the revision of `expected`. A damaged record is quarantined instead.
 
         Returns:
             The record that is stored now: None, or what was found in place of `expected`.
@@ -211,39 +218,40 @@ class IdentityStore(abc.ABC):
             StoreCorruptError: Another record is stored, and it can't be read; it was kept.
         """
 
-    async def set_aside(self, account: str, expected: StoredIdentity) -> StoredIdentity | None:
-        """Move what is stored aside, as it is, if it has the revision of `expected`; it can be brought back by hand.
+    async def quarantine(self, account: str, expected: StoredIdentity) -> StoredIdentity | None:
+        """Move what is stored to the quarantine, unchanged, if it has the revision of `expected`.
 
-        What a store reads well may be damage to another one around it: a `SealedStore` that lacks a key.
+        It can be restored by hand. A record that this store can read may be damage to a store around it: a
+        `SealedStore` that lacks a key.
 
         Returns:
             The record that is stored now: None, or what was found in place of `expected`.
 
         Raises:
-            ConfigurationError: This store can't; the default. The record was kept.
+            ConfigurationError: This store has no quarantine; the default. The record was kept.
             StoreUnavailableError: The store did not answer; whether the record was moved is not known.
             StoreCorruptError: There is a record, and it can't be read; it was kept.
         """
         del account, expected
-        msg = f"a {type(self).__name__} can't set a record aside: it has no set_aside(); the record was kept"
+        msg = f"a {type(self).__name__} can't quarantine a record: it has no quarantine(); the record was kept"
         raise ConfigurationError(msg)
 
     async def init(self) -> None:
-        """Make what the store needs, where it is missing. The default enters it, which makes files and folders.
+        """Create what the store needs, where it is missing. The default enters the store, which creates files.
 
         Raises:
-            ConfigurationError: It can't be made there.
+            ConfigurationError: It can't be created there.
             StoreUnavailableError: The store does not answer.
         """
         async with self:
             pass
 
     async def changes(self) -> AsyncIterator[Change]:
-        """Yield the news of changes that others make, for as long as it is iterated; own changes are left out.
+        """Yield the changes that other processes make; the changes of this store are left out.
 
-        A core iterates it while it is entered. One that ends at once, without a change, has none: that is the default.
-        Else it begins with a `Change(None)` as soon as it hears, so that nothing between a restore and that is missed;
-        where the source of the news is lost, it is found again, and another one comes.
+        A core iterates it while it is entered. An iterator that ends at once means that the store has no change feed:
+        the default. Else the first change is a `Change(None)`, as soon as the store listens, so that no change between
+        a restore and that moment is missed; where the source is lost and found again, another `Change(None)` follows.
         """
         return
         yield
@@ -251,10 +259,10 @@ class IdentityStore(abc.ABC):
     async def accounts(self) -> AsyncIterator[str]:
         """Yield the accounts that have a record, damaged ones included: for copies, checks and rotations.
 
-        One that is claimed or forgotten meanwhile may be missing.
+        An account that is claimed or forgotten during the iteration may be missing.
 
         Raises:
-            ConfigurationError: This store can't tell; the default.
+            ConfigurationError: This store can't list its accounts; the default.
             StoreUnavailableError: The store did not answer.
         """
         msg = f"a {type(self).__name__} can't list its accounts: it has no accounts()"

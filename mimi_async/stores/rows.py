@@ -1,4 +1,4 @@
-"""What the stores have in common that keep a record as a row: they tell a whole one from a damaged one."""
+"""Read a record from a row of a database: whole or damaged."""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,17 +9,17 @@ from .base import REVISION_BYTES, StoredIdentity
 
 
 def read_row(row: Sequence[object], *, is_intact: bool) -> StoredIdentity | StoreCorruptError:
-    """Return the record that a row holds, or what is to be raised: by a frame that has not seen the row.
+    """Return the record of a row, or the error to raise, by a frame whose locals do not hold the row.
 
     Args:
-        row: state, secret, user_id, revision, changed_at and whatever else there is.
-        is_intact: Whether its digest is right.
+        row: state, secret, user_id, revision, changed_at; further columns are ignored.
+        is_intact: Whether the digest of the row is right.
     """
     if is_intact:
         with suppress(InvalidInputError):
             state, secret, user_id, revision, changed_at, *_ = row
             return StoredIdentity.read(state, secret, user_id, revision, changed_at)
-    msg = "the record of the account can't be read; it was kept: `start_over()` moves it aside"
+    msg = "the record of the account can't be read; it was kept: `start_over()` moves it to the quarantine"
     return StoreCorruptError(msg, revision=_revision_of_damage(row))
 
 

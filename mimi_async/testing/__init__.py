@@ -1,8 +1,8 @@
-"""The public test kit: a real identity server that fails on demand, and what a store must keep to."""
+"""The public test kit: a real identity server with fault injection, and the contract tests of stores."""
 
 from ..server import Settings
-from .faults import Held, RecordedRequest, SentReply
+from .faults import HeldRequests, RecordedRequest, SentReply
 from .server import IdentityServer
 from .store_contract import StoreContract
 
-__all__ = ["Held", "IdentityServer", "RecordedRequest", "SentReply", "Settings", "StoreContract"]
+__all__ = ["HeldRequests", "IdentityServer", "RecordedRequest", "SentReply", "Settings", "StoreContract"]

@@ -1,27 +1,25 @@
-"""What can be made to go wrong between a client and the server, on purpose: a wrap around the server's handler."""
+"""Fault injection: a wrapper of the server's handler that delays, drops, rewrites or fails requests."""
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Protocol
 
 import attrs
 from aiohttp import web
 
-from ..server.answers import echo, problem_response, request_id_of
-from ..server.app import Handler
-from ..wire.contract import PROBLEMS
+from ..server.api.app import Handler
+from ..server.api.responses import ProblemError, echo_ids, problem_response, read_request_id
 
 
 @attrs.define(eq=False)
 class RecordedRequest:
-    """A request that arrived.
+    """A request that the server received.
 
     Attributes:
         method: The HTTP method.
         path: The path, without the query.
-        status: What was answered; None while it is under way, and where the reply was dropped.
+        status: The status of the response; None while the request is processed, and for a dropped reply.
     """
 
     method: str
@@ -31,12 +29,12 @@ class RecordedRequest:
 
 @attrs.frozen(kw_only=True)
 class SentReply:
-    """A reply on its way to the client, as `rewrite` may change it: `attrs.evolve(reply, status=500)`.
+    """A reply before it is sent, for `rewrite` to change, as by `attrs.evolve(reply, status=500)`.
 
     Attributes:
         status: The HTTP status.
-        headers: The fields that the server set; Content-Length follows the body.
-        body: The bytes. They may hold secrets.
+        headers: The header fields that the server set. Content-Length follows the body.
+        body: The bytes of the body, which may hold secrets.
     """
 
     status: int
@@ -44,12 +42,12 @@ class SentReply:
     body: bytes = attrs.field(default=b"", repr=False)
 
 
-class Held:
-    """Requests that wait between their arrival and their handling, or between their handling and the reply.
+class HeldRequests:
+    """Requests that wait before they are processed, or before the reply is sent.
 
     Attributes:
-        arrived: Set when the first one waits.
-        count: How many have waited.
+        arrived: Set when the first request waits.
+        count: The number of requests that have waited.
     """
 
     def __init__(self) -> None:
@@ -58,32 +56,29 @@ class Held:
         self._released = asyncio.Event()
 
     def release(self) -> None:
-        """Let them go on, and those that come later go through."""
+        """Let the waiting requests continue, and later requests pass."""
         self._released.set()
 
     async def wait(self) -> None:
-        """Wait for the release."""
+        """Wait until `release`."""
         self.count += 1
         self.arrived.set()
         await self._released.wait()
 
 
-class Fault(Protocol):
-    """Something that happens to a request; it calls `handler` if the request is to be processed."""
-
-    async def __call__(self, request: web.BaseRequest, handler: Handler) -> web.StreamResponse:
-        """Answer the request."""
+Fault = Callable[[web.BaseRequest, Handler], Awaitable[web.StreamResponse]]
+"""Returns the response to a request. It calls the handler if the request is to be processed."""
 
 
 @attrs.define(eq=False)
-class _Planned:
+class _PlannedFault:
     path: str
     method: str | None
     times: int | None
     fault: Fault
 
-    def takes(self, request: web.BaseRequest) -> bool:
-        """Tell whether this request is one of those that were meant, and count it."""
+    def accepts(self, request: web.BaseRequest) -> bool:
+        """Return whether this fault applies to the request, and count the request if so."""
         if self.times == 0 or self.path not in ("*", request.path) or self.method not in (None, request.method):
             return False
         if self.times is not None:
@@ -92,32 +87,32 @@ class _Planned:
 
 
 class Faults:
-    """The plan of what goes wrong. A request meets the faults that are meant for it in the order of their planning.
+    """The planned faults. The faults of a request apply in the order in which they were planned.
 
-    One that answers by itself uses up none of those behind it: they are for the next request.
+    A fault that responds without the handler leaves the following faults for the next request.
     """
 
     def __init__(self) -> None:
         self.requests: deque[RecordedRequest] = deque(maxlen=100_000)
-        self._plan: list[_Planned] = []
+        self._plan: list[_PlannedFault] = []
 
     def plan(self, path: str, method: str | None, times: int | None, fault: Fault) -> Callable[[], None]:
-        """Add a fault for the next so many requests, None for all, of a path, "*" for any; return how to undo it."""
-        planned = _Planned(path, method, times, fault)
+        """Plan a fault for `times` requests (None: all) of a path ("*": any). Return a function that removes it."""
+        planned = _PlannedFault(path, method, times, fault)
         self._plan.append(planned)
         return lambda: self._plan.remove(planned) if planned in self._plan else None
 
-    def heal(self) -> None:
-        """Forget what was planned."""
+    def clear_faults(self) -> None:
+        """Remove all planned faults."""
         self._plan.clear()
 
-    def around(self, handler: Handler) -> Handler:
-        """Wrap the handler of a server."""
+    def wrap(self, handler: Handler) -> Handler:
+        """Wrap the handler of a server: record each request, and apply the faults."""
 
         async def record(request: web.BaseRequest) -> web.StreamResponse:
             recorded = RecordedRequest(request.method, request.path)
             self.requests.append(recorded)
-            response = await _met(tuple(self._plan), handler)(request)
+            response = await _apply_faults(tuple(self._plan), handler)(request)
             if request.transport is not None and not request.transport.is_closing():
                 recorded.status = response.status
             return response
@@ -125,86 +120,81 @@ class Faults:
         return record
 
 
-def _met(plan: "tuple[_Planned, ...]", handler: Handler) -> Handler:
-    """Return a handler that lets a request meet the first fault that takes it, and the others behind that one."""
+def _apply_faults(plan: "tuple[_PlannedFault, ...]", handler: Handler) -> Handler:
+    """Return a handler that applies the first fault that accepts the request, and then the following faults."""
 
-    async def meet(request: web.BaseRequest) -> web.StreamResponse:
-        for place, planned in enumerate(plan):
-            if planned.takes(request):
-                return await planned.fault(request, _met(plan[place + 1 :], handler))
+    async def apply(request: web.BaseRequest) -> web.StreamResponse:
+        for index, planned in enumerate(plan):
+            if planned.accepts(request):
+                return await planned.fault(request, _apply_faults(plan[index + 1 :], handler))
         return await handler(request)
 
-    return meet
+    return apply
 
 
-def failing(status: int, headers: Mapping[str, str], problem: str | None) -> Fault:
-    """Answer without processing."""
-    status = PROBLEMS[problem][0] if problem else status
+def fail(status: int, headers: Mapping[str, str], problem: str | None) -> Fault:
+    """Return a fault that responds without processing."""
 
-    async def fail(request: web.BaseRequest, handler: Handler) -> web.StreamResponse:
+    async def respond(request: web.BaseRequest, handler: Handler) -> web.StreamResponse:
         del handler
-        request_id = request_id_of(request)
-        response = problem_response(status, request_id=request_id, name=problem, fields=headers)
-        echo(request, response, request_id)
+        request_id = read_request_id(request)
+        response = problem_response(ProblemError(problem or status, fields=headers), request_id)
+        echo_ids(request, response, request_id)
         return response
 
-    return fail
+    return respond
 
 
-async def dropping_reply(request: web.BaseRequest, handler: Handler) -> web.StreamResponse:
-    """Process, and cut the connection without a reply."""
-    response = await handler(request)
-    if request.transport is not None:
-        request.transport.abort()
-    return response
+def drop(*, processed: bool) -> Fault:
+    """Return a fault that closes the connection without a reply."""
+
+    async def close(request: web.BaseRequest, handler: Handler) -> web.StreamResponse:
+        response = await handler(request) if processed else web.Response(status=500)
+        if request.transport is not None:
+            request.transport.abort()
+        return response
+
+    return close
 
 
-async def dropping_request(request: web.BaseRequest, handler: Handler) -> web.StreamResponse:
-    """Cut the connection without having processed anything."""
-    del handler
-    if request.transport is not None:
-        request.transport.abort()
-    return web.Response(status=500)
+def delay(seconds: float) -> Fault:
+    """Return a fault that waits before processing."""
 
-
-def delaying(seconds: float) -> Fault:
-    """Wait before processing."""
-
-    async def delay(request: web.BaseRequest, handler: Handler) -> web.StreamResponse:
+    async def wait(request: web.BaseRequest, handler: Handler) -> web.StreamResponse:
         await asyncio.sleep(seconds)
         return await handler(request)
 
-    return delay
+    return wait
 
 
-def rewriting(change: Callable[[SentReply], SentReply]) -> Fault:
-    """Process, and change the reply."""
+def rewrite(change: Callable[[SentReply], SentReply]) -> Fault:
+    """Return a fault that processes the request, and changes the reply."""
 
-    async def rewrite(request: web.BaseRequest, handler: Handler) -> web.StreamResponse:
+    async def process(request: web.BaseRequest, handler: Handler) -> web.StreamResponse:
         response = await handler(request)
         body = response.body if isinstance(response, web.Response) and isinstance(response.body, bytes) else b""
         reply = change(SentReply(status=response.status, headers=dict(response.headers), body=body))
         return web.Response(status=reply.status, headers=reply.headers, body=reply.body)
 
-    return rewrite
+    return process
 
 
 @asynccontextmanager
-async def holding(faults: Faults, path: str, method: str | None, *, processed: bool) -> AsyncIterator[Held]:
-    """Hold requests, before or after they are processed, while the context lasts."""
-    held = Held()
+async def hold(faults: Faults, path: str, method: str | None, *, processed: bool) -> AsyncIterator[HeldRequests]:
+    """Hold requests, before or after they are processed, until the context is left."""
+    held = HeldRequests()
 
-    async def hold(request: web.BaseRequest, handler: Handler) -> web.StreamResponse:
+    async def wait(request: web.BaseRequest, handler: Handler) -> web.StreamResponse:
         if not processed:
             await held.wait()
-            return await handler(request)
         response = await handler(request)
-        await held.wait()
+        if processed:
+            await held.wait()
         return response
 
-    take_back = faults.plan(path, method, None, hold)
+    remove = faults.plan(path, method, None, wait)
     try:
         yield held
     finally:
-        take_back()
+        remove()
         held.release()

@@ -1,4 +1,4 @@
-"""The real server for tests: real sockets, a real database in a temporary folder, and faults on demand."""
+"""The identity server for tests: real sockets, a database in a temporary folder, and fault injection."""
 
 import asyncio
 import secrets
@@ -12,45 +12,37 @@ from typing import Any, Self
 
 import attrs
 
+from ..databases.affinity import LoopAffinity
 from ..errors import ConfigurationError
 from ..identity import ClientCredentials
 from ..server import Server, Settings
-from ..server.places import FilePlace, keys_of
-from ..server.sqlite import count_users, insert_client
-from ..server.users import new_client
-from .faults import (
-    Faults,
-    Held,
-    RecordedRequest,
-    SentReply,
-    delaying,
-    dropping_reply,
-    dropping_request,
-    failing,
-    holding,
-    rewriting,
-)
+from ..server.api.context import ServerContext
+from ..server.locations import SQLiteLocation, load_keys
+from ..server.users.repository import new_client
+from ..server.users.sqlite import count_users, insert_client
+from . import faults
+from .faults import Faults, HeldRequests, RecordedRequest, SentReply
 
 PARTNER = "acme"
-"""The partner that `IdentityServer.credentials` belong to."""
+"""The partner of `IdentityServer.credentials`."""
 
 
 class IdentityServer:
     """The reference identity server in this process, on a free port of loopback.
 
-    `async with` makes the temporary folder, starts, stops and removes the folder. `stop` and `start` within it keep
-    port and data, and may be awaited in any event loop. Faults are planned for a path, such as "/v1/sessions", or for
-    "*", optionally for one method, and for a number of requests, None for all of them from now on.
+    `async with` creates a temporary folder and starts the server; its exit stops the server and removes the folder.
+    `stop` and `start` keep port and data, and may be awaited in any event loop. A fault is planned for a path, such as
+    "/v1/sessions", or "*", optionally for one method, and for a number of requests, None for all from now on.
 
     Args:
-        settings: How the server is set up; on loopback, port 0 and without a limit of creations by default.
+        settings: The settings of the server; by default loopback, port 0 and no limit of creations.
 
     Attributes:
-        credentials: Those of a client of `PARTNER`.
+        credentials: The credentials of a client of `PARTNER`.
     """
 
     credentials: ClientCredentials
-    _place: FilePlace
+    _location: SQLiteLocation
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings: Settings = settings or Settings(port=0, creation_limit=None)
@@ -58,35 +50,46 @@ class IdentityServer:
         self._clients = 0
         self._folder: Path | None = None
         self._server: Server | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._affinity = LoopAffinity("the IdentityServer")
 
     @property
     def url(self) -> str:
-        """The server's address; the same after a restart."""
-        return self._entered().url
+        """The URL of the server, which a restart keeps."""
+        return self._get_server().url
+
+    @property
+    def port(self) -> int:
+        """The port of the server, which a restart keeps."""
+        return self._get_server().port
+
+    @property
+    def context(self) -> ServerContext:
+        """The internals of the running server: repository, keys, limits, settings and clock."""
+        return self._get_server().context
 
     @property
     def database(self) -> Path:
-        """The SQLite file."""
-        self._entered()
-        return self._place.path
+        """The path of the SQLite file."""
+        self._get_server()
+        return self._location.path
 
     @property
     def users(self) -> int:
-        """How many users the database holds; those that were erased are none."""
+        """The number of users in the database, without erased users."""
         with closing(sqlite3.connect(self.database)) as connection:
             return count_users(connection)
 
     @property
     def requests(self) -> Sequence[RecordedRequest]:
-        """What arrived, in order."""
+        """The received requests, in order."""
         return self._faults.requests
 
     async def __aenter__(self) -> Self:
-        self._loop = asyncio.get_running_loop()
+        self._affinity = LoopAffinity("the IdentityServer")
+        self._affinity.enter()
         self._folder = Path(tempfile.mkdtemp(prefix="mimi-async-"))
-        self._place = FilePlace(self._folder / "users.sqlite3")
-        self._server = Server(self._place.path, self.settings, environ={}, around=self._faults.around)
+        self._location = SQLiteLocation(self._folder / "users.sqlite3")
+        self._server = Server(self._location.path, self.settings, environ={}, wrap=self._faults.wrap)
         try:
             await self._prepare()
             self.credentials = self.new_client()
@@ -102,15 +105,15 @@ class IdentityServer:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     async def start(self) -> None:
-        """Start again: the same port, the same data."""
-        await self._at_home(self._entered().start())
+        """Start again, with the same port and data."""
+        await self._run_in_own_loop(self._get_server().start())
 
     async def stop(self) -> None:
-        """Stop; what is under way may end. Stopping twice is fine."""
-        await self._at_home(self._entered().stop())
+        """Stop, after running requests have ended. A second call has no effect."""
+        await self._run_in_own_loop(self._get_server().stop())
 
     def new_client(self, partner: str = PARTNER) -> ClientCredentials:
-        """Add a client: another product of the partner, or one of another partner. The server need not run."""
+        """Add a client: another product of the partner, or a product of another partner. Works on a stopped server."""
         self._clients += 1
         with closing(sqlite3.connect(self.database, isolation_level=None)) as connection:
             credentials, digest = new_client(self._keys, partner, f"{partner}-{self._clients}")
@@ -118,14 +121,14 @@ class IdentityServer:
         return credentials
 
     def remove_client(self, credentials: ClientCredentials) -> None:
-        """Remove a client: its credentials are rejected from now on."""
+        """Remove a client, whose credentials are then rejected."""
         with closing(sqlite3.connect(self.database, isolation_level=None)) as connection:
             connection.execute("DELETE FROM clients WHERE client_id = ?", (credentials.client_id,))
 
     def revoke_tokens(self) -> None:
-        """Let every access token that was given out be rejected, until the next start; new ones are fine."""
-        desk = self._entered().desk
-        self._keys = desk.keys = attrs.evolve(desk.keys, token_keys=(secrets.token_bytes(32),))
+        """Reject all existing access tokens until the next start. New tokens are valid."""
+        context = self.context
+        self._keys = context.keys = attrs.evolve(context.keys, token_keys=(secrets.token_bytes(32),))
 
     def fail(
         self,
@@ -137,31 +140,31 @@ class IdentityServer:
         method: str | None = None,
         problem: str | None = None,
     ) -> None:
-        """Answer without processing.
+        """Respond with a problem, without processing.
 
         Args:
-            path: Of which requests.
-            status: By which status; a problem of the type "about:blank".
-            times: How many.
-            headers: Further fields, such as Retry-After.
-            method: Only of this method.
-            problem: A problem type of the contract instead, such as "unknown-anonymous-id", with its own status.
+            path: The path of the requests.
+            status: The status of a problem of the type "about:blank".
+            times: The number of requests.
+            headers: Further header fields, such as Retry-After.
+            method: The method of the requests, None for any.
+            problem: A problem type of the contract, such as "unknown-anonymous-id", which has a status of its own.
         """
-        self._faults.plan(path, method, times, failing(status, headers or {}, problem))
+        self._faults.plan(path, method, times, faults.fail(status, headers or {}, problem))
 
     def drop_reply(self, path: str = "*", *, times: int | None = 1, method: str | None = None) -> None:
-        """Process and commit, then cut the connection without a reply."""
-        self._faults.plan(path, method, times, dropping_reply)
+        """Process and commit the request, then close the connection without a reply."""
+        self._faults.plan(path, method, times, faults.drop(processed=True))
 
     def drop_request(self, path: str = "*", *, times: int | None = 1, method: str | None = None) -> None:
-        """Cut the connection without processing."""
-        self._faults.plan(path, method, times, dropping_request)
+        """Close the connection without processing the request."""
+        self._faults.plan(path, method, times, faults.drop(processed=False))
 
     def delay(
         self, path: str = "*", seconds: float = 1.0, *, times: int | None = None, method: str | None = None
     ) -> None:
-        """Wait before processing."""
-        self._faults.plan(path, method, times, delaying(seconds))
+        """Wait before processing the request."""
+        self._faults.plan(path, method, times, faults.delay(seconds))
 
     def rewrite(
         self,
@@ -171,40 +174,46 @@ class IdentityServer:
         times: int | None = 1,
         method: str | None = None,
     ) -> None:
-        """Process, and change the reply, by `attrs.evolve` for example."""
-        self._faults.plan(path, method, times, rewriting(change))
+        """Process the request, and change the reply, for example by `attrs.evolve`."""
+        self._faults.plan(path, method, times, faults.rewrite(change))
 
     def hold(
         self, path: str = "*", *, method: str | None = None, processed: bool = False
-    ) -> AbstractAsyncContextManager[Held]:
-        """Hold requests before they are processed, or after, until the context is left. In the server's loop only."""
-        return holding(self._faults, path, method, processed=processed)
+    ) -> AbstractAsyncContextManager[HeldRequests]:
+        """Hold requests before they are processed, or before their reply, until the context is left.
 
-    def heal(self) -> None:
-        """Forget all faults that were planned."""
-        self._faults.heal()
+        Raises:
+            ConfigurationError: The server runs in another event loop.
+        """
+        self._affinity.check()
+        return faults.hold(self._faults, path, method, processed=processed)
 
-    def make_unserviceable(self, told: Callable[[str], bool] | None = lambda user_agent: True) -> None:  # noqa: ARG005
-        """Answer 426 to each User-Agent of which this is told; None serves all again."""
-        desk = self._entered().desk
-        desk.settings = attrs.evolve(desk.settings, unserviceable=told)
+    def clear_faults(self) -> None:
+        """Remove all planned faults."""
+        self._faults.clear_faults()
+
+    def make_unserviceable(self, is_unserviceable: Callable[[str], bool] | None = lambda user_agent: True) -> None:  # noqa: ARG005
+        """Respond by a 426 to each User-Agent for which the function is true; None serves all again."""
+        context = self.context
+        context.settings = attrs.evolve(context.settings, is_unserviceable=is_unserviceable)
 
     async def _prepare(self) -> None:
-        book = self._place.book(self.settings)
-        await book.open()
+        repository = self._location.create_repository(self.settings)
+        await repository.open()
         try:
-            self._keys = await keys_of(book, self._place, {})
+            self._keys = await load_keys(repository, self._location, {})
         finally:
-            await book.close()
+            await repository.close()
 
-    async def _at_home(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run something in the loop that the server lives in."""
-        if self._loop is None or self._loop is asyncio.get_running_loop():
-            await work
+    async def _run_in_own_loop(self, call: Coroutine[Any, Any, None]) -> None:
+        """Await a coroutine in the event loop of the server."""
+        loop = self._affinity.loop
+        if loop is None or loop is asyncio.get_running_loop():
+            await call
         else:
-            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(call, loop))
 
-    def _entered(self) -> Server:
+    def _get_server(self) -> Server:
         if self._server is None:
             msg = "enter the IdentityServer first: `async with IdentityServer() as server:`"
             raise ConfigurationError(msg)

@@ -1,8 +1,8 @@
-"""What a store must keep to: a suite of tests for any `IdentityStore`, a partner's own included.
+"""A suite of tests for any `IdentityStore`, a partner's own included.
 
     class TestOurStore(StoreContract):
-        def make_store(self, place: Path) -> IdentityStore:
-            return OurStore(place / "ids")
+        def make_store(self, folder: Path) -> IdentityStore:
+            return OurStore(folder / "ids")
 
 It runs under pytest and needs none of its plugins.
 """
@@ -10,23 +10,71 @@ It runs under pytest and needs none of its plugins.
 import asyncio
 import os
 import random
-import warnings
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import ClassVar, TypeVar
 from unittest import SkipTest
 
-from ..errors import ConfigurationError, StoreCorruptError
 from ..stores.base import DamagedIdentity, IdentityStore, State, StoredIdentity
-from .store_scenarios import Contract, fresh_active, fresh_pending, scenario
+from .store_contract_base import (
+    fresh_active,
+    fresh_pending,
+    is_refused,
+    is_refused_in_forked_child,
+    read_corrupt_revision,
+)
 
 ODD_ACCOUNTS = (
     *("a", "A", "a ", " a", "a%", "a_", "a*", "0", "00", "'; --", '"', "ä", "a\u0308", "\U0001f442"),
     *("x" * 199, "x" * 200, "\U0001f442" * 200),
 )
-"""Names of accounts that a careless store takes for one another, or can't keep."""
+"""Names of accounts that a store may confuse, or may fail to store."""
+
+_Contract = TypeVar("_Contract", bound="StoreContract")
 
 
-class StoreContract(Contract):
-    """The tests. Subclass it under a name that pytest collects, and tell how a store is made."""
+def scenario(body: Callable[[_Contract, IdentityStore], Awaitable[None]]) -> Callable[[_Contract, Path], None]:
+    """Turn a coroutine function that takes an open, empty store into a test."""
+
+    async def run(contract: _Contract) -> None:
+        async with asyncio.timeout(contract.timeout), contract.make_store(contract.folder) as store:
+            await body(contract, store)
+
+    def test(self: _Contract, tmp_path: Path) -> None:
+        self.folder = tmp_path
+        asyncio.run(run(self))
+
+    test.__name__, test.__qualname__, test.__doc__ = body.__name__, body.__qualname__, body.__doc__
+    return test
+
+
+class StoreContract:
+    """The tests. Subclass it under a name that pytest collects, and override `make_store`.
+
+    Attributes:
+        timeout: Seconds after which a test fails, because the store hangs.
+        is_persistent: Whether a store finds the records of an earlier store of the same folder. False in memory.
+        folder: An empty folder of the test, in which the store may create files.
+    """
+
+    timeout: ClassVar[float] = 60.0
+    is_persistent: ClassVar[bool] = True
+    folder: Path
+
+    def make_store(self, folder: Path) -> IdentityStore:
+        """Return a new store, not entered. Within a test, stores of one folder share their records."""
+        raise NotImplementedError
+
+    def damage(self, folder: Path, account: str) -> None:
+        """Make the record of the account unreadable, without the store. Override it if that is possible."""
+        msg = f"this contract does not say how to damage the record of {account!r} in {folder}"
+        raise SkipTest(msg)
+
+    def require_persistence(self) -> None:
+        """Skip the test if the store is not persistent."""
+        if not self.is_persistent:
+            msg = "this store is not persistent"
+            raise SkipTest(msg)
 
     @scenario
     async def test_holds_nothing_at_first(self, store: IdentityStore) -> None:
@@ -35,9 +83,9 @@ class StoreContract(Contract):
         assert await store.forget("a", fresh_active()) is None
 
     @scenario
-    async def test_returns_each_state_as_it_was_kept(self, store: IdentityStore) -> None:
+    async def test_returns_each_state_as_it_was_stored(self, store: IdentityStore) -> None:
         active, unseen = fresh_active(), StoredIdentity(state="active", secret=fresh_active().secret, user_id=None)
-        for record in (fresh_pending(), active, unseen, active.turned("rejected"), active.turned("erasing")):
+        for record in (fresh_pending(), active, unseen, active.with_state("rejected"), active.with_state("erasing")):
             assert await store.replace("a", await store.load("a"), record) == record
             assert await store.load("a") == record
 
@@ -50,7 +98,7 @@ class StoreContract(Contract):
         assert await store.load("a") == first
 
     @scenario
-    async def test_tells_all_of_many_claims_the_one_that_won(self, store: IdentityStore) -> None:
+    async def test_returns_the_winner_to_all_of_many_claims(self, store: IdentityStore) -> None:
         winners = await asyncio.gather(*(store.claim("a", fresh_pending()) for _ in range(100)))
         stored = await store.load("a")
         assert all(winner == stored for winner in winners)
@@ -97,7 +145,7 @@ class StoreContract(Contract):
         assert await store.claim("a", again) == again
 
     @scenario
-    async def test_takes_no_intact_record_for_a_damaged_one(self, store: IdentityStore) -> None:
+    async def test_does_not_take_an_intact_record_for_a_damaged_one(self, store: IdentityStore) -> None:
         stored = await store.claim("a", fresh_active())
         assert await store.forget("a", DamagedIdentity(stored.revision)) == stored
         assert await store.load("a") == stored
@@ -112,27 +160,28 @@ class StoreContract(Contract):
             assert await store.load(account) == records.get(account)
 
     @scenario
-    async def test_does_what_a_plain_table_does(self, store: IdentityStore) -> None:
-        chance = random.Random(7)  # noqa: S311 - the same walk each time
+    async def test_behaves_like_a_dict(self, store: IdentityStore) -> None:
+        rng = random.Random(7)  # noqa: S311 - the same sequence in each run
         table: dict[str, StoredIdentity] = {}
         states: tuple[State, ...] = ("active", "rejected", "erasing")
         for _ in range(300):
-            account, new = chance.choice("abc"), fresh_active().turned(chance.choice(states))
-            expected = chance.choice([None, table.get(account), fresh_active()])
-            hit = _revision(expected) == _revision(table.get(account))
-            match chance.choice(["claim", "replace", "forget"]):
+            account, new = rng.choice("abc"), fresh_active().with_state(rng.choice(states))
+            expected = rng.choice([None, table.get(account), fresh_active()])
+            stored = table.get(account)
+            is_expected = (expected and expected.revision) == (stored and stored.revision)
+            match rng.choice(["claim", "replace", "forget"]):
                 case "claim":
                     assert await store.claim(account, new) == table.setdefault(account, new)
                 case "replace":
-                    table.update({account: new} if hit else {})
+                    table.update({account: new} if is_expected else {})
                     assert await store.replace(account, expected, new) == table.get(account)
                 case "forget":
-                    table.pop(account if hit else "", None)
+                    table.pop(account if is_expected else "", None)
                     assert await store.forget(account, expected) == table.get(account)
             assert await store.load(account) == table.get(account)
 
     @scenario
-    async def test_stays_whole_when_callers_are_cancelled(self, store: IdentityStore) -> None:
+    async def test_stays_consistent_when_callers_are_cancelled(self, store: IdentityStore) -> None:
         accounts = [f"a-{number}" for number in range(100)]
         records = {account: fresh_pending() for account in accounts}
         claims = [asyncio.create_task(store.claim(account, record)) for account, record in records.items()]
@@ -145,25 +194,25 @@ class StoreContract(Contract):
         assert [await store.load(account) for account in accounts[1::2]] == list(records.values())[1::2]
 
     @scenario
-    async def test_stays_open_until_the_last_has_left(self, store: IdentityStore) -> None:
+    async def test_stays_open_until_the_last_exit(self, store: IdentityStore) -> None:
         async with store as same:
             assert same is store
         record = fresh_pending()
         assert await store.claim("a", record) == record
 
     @scenario
-    async def test_keeps_what_it_holds_when_it_is_left(self, store: IdentityStore) -> None:
-        self.must_last()
+    async def test_keeps_its_records_when_it_is_closed(self, store: IdentityStore) -> None:
+        self.require_persistence()
         stored = await store.claim("a", fresh_active())
-        async with self.make_store(self.place) as another:
+        async with self.make_store(self.folder) as another:
             assert await another.load("a") == stored
             assert await another.forget("a", stored) is None
         assert await store.load("a") is None
 
     @scenario
-    async def test_agrees_with_other_stores_of_the_same_place(self, store: IdentityStore) -> None:
-        self.must_last()
-        async with self.make_store(self.place) as another:
+    async def test_agrees_with_another_store_of_the_same_folder(self, store: IdentityStore) -> None:
+        self.require_persistence()
+        async with self.make_store(self.folder) as another:
             for number in range(20):
                 claims = [each.claim(f"a-{number}", fresh_pending()) for each in (store, another) * 5]
                 winners = await asyncio.gather(*claims)
@@ -176,74 +225,37 @@ class StoreContract(Contract):
 
     @scenario
     async def test_is_refused_in_another_event_loop(self, store: IdentityStore) -> None:
-        assert await asyncio.to_thread(lambda: asyncio.run(_refusal(store))) == "ConfigurationError"
+        assert await asyncio.to_thread(asyncio.run, is_refused(store))
 
     @scenario
     async def test_is_refused_in_a_forked_child(self, store: IdentityStore) -> None:
-        assert await asyncio.to_thread(_refused_in_a_child, store)
+        assert await asyncio.to_thread(is_refused_in_forked_child, store)
         assert await store.load("a") is None
 
     @scenario
-    async def test_never_takes_a_damaged_record_for_none(self, store: IdentityStore) -> None:
-        damaged, other = await self._damaged(store)
-        assert await _corruption(store.load("a")) == damaged.revision
-        assert await _corruption(store.claim("a", fresh_pending())) == damaged.revision
+    async def test_never_takes_a_damaged_record_for_a_missing_one(self, store: IdentityStore) -> None:
+        damaged, other = await self._damage_record(store)
+        assert await read_corrupt_revision(store.load("a")) == damaged.revision
+        assert await read_corrupt_revision(store.claim("a", fresh_pending())) == damaged.revision
         for expected in (None, fresh_active()):
-            assert await _corruption(store.replace("a", expected, fresh_pending())) == damaged.revision
-            assert await _corruption(store.forget("a", expected)) == damaged.revision
-        assert await _corruption(store.forget("a", DamagedIdentity(os.urandom(16)))) == damaged.revision
+            assert await read_corrupt_revision(store.replace("a", expected, fresh_pending())) == damaged.revision
+            assert await read_corrupt_revision(store.forget("a", expected)) == damaged.revision
+        assert await read_corrupt_revision(store.forget("a", DamagedIdentity(os.urandom(16)))) == damaged.revision
         assert await store.load("b") == other
 
     @scenario
-    async def test_moves_a_damaged_record_aside_once(self, store: IdentityStore) -> None:
-        damaged, other = await self._damaged(store)
+    async def test_quarantines_a_damaged_record_once(self, store: IdentityStore) -> None:
+        damaged, other = await self._damage_record(store)
         assert await store.forget("a", damaged) is None
         new = fresh_pending()
         assert await store.claim("a", new) == new
         assert await store.forget("a", damaged) == new
         assert await store.load("b") == other
 
-    async def _damaged(self, store: IdentityStore) -> tuple[DamagedIdentity, StoredIdentity]:
+    async def _damage_record(self, store: IdentityStore) -> tuple[DamagedIdentity, StoredIdentity]:
         await store.claim("a", fresh_active())
         other = await store.claim("b", fresh_active())
-        self.damage(self.place, "a")
-        revision = await _corruption(store.load("a"))
+        self.damage(self.folder, "a")
+        revision = await read_corrupt_revision(store.load("a"))
         assert revision is not None
         return DamagedIdentity(revision), other
-
-
-def _revision(record: StoredIdentity | None) -> bytes | None:
-    return None if record is None else record.revision
-
-
-async def _corruption(call: Awaitable[object]) -> bytes | None:
-    try:
-        await call
-    except StoreCorruptError as error:
-        return error.revision
-    msg = "a damaged record was read, or written over"
-    raise AssertionError(msg)
-
-
-async def _refusal(store: IdentityStore) -> str:
-    try:
-        await store.load("a")
-    except ConfigurationError as error:
-        return type(error).__name__
-    return "no error"
-
-
-def _refused_in_a_child(store: IdentityStore) -> bool:
-    if not hasattr(os, "fork"):
-        msg = "there is no fork on this system"
-        raise SkipTest(msg)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # threads and fork: the child ends at once
-        child = os.fork()
-    if child:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    status = 1
-    try:
-        status = 0 if asyncio.run(_refusal(store)) == "ConfigurationError" else 1
-    finally:
-        os._exit(status)

@@ -1,8 +1,10 @@
 """One aiohttp session, one tenacity policy and one coroutine: `send(request) -> reply`.
 
-The one room that knows aiohttp as a client: none of its exceptions leaves it, nor hangs on one of ours.
+The only package that uses aiohttp as a client. An exception of aiohttp does not leave it, nor is it the cause or the
+context of one that does.
 """
 
 from .client import Transport
+from .route import read_proxy
 
-__all__ = ["Transport"]
+__all__ = ["Transport", "read_proxy"]

@@ -1,20 +1,19 @@
-"""When to try again: rarely, not for ever, and never past the deadline."""
+"""The retry policy: three attempts, a budget, and never past the deadline."""
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 import tenacity
 
 from .. import wire
 from ..errors import MimiError, ServerBusyError, ServerTimeoutError, ServerUnreachableError
-from .call import Call
+from ..timeouts import Timeouts
+from .timeouts import Call
 
 ATTEMPTS: Final = 3
-
-JITTER_BASE: Final = 0.1
-JITTER_CAP: Final = 5.0
 
 BUDGET: Final = 100
 COST: Final = 10
@@ -23,84 +22,83 @@ EARNED: Final = 1
 Sleep = Callable[[float], Awaitable[None]]
 Uniform = Callable[[float, float], float]
 
-WORTH_A_RETRY = (ServerUnreachableError, ServerTimeoutError, ServerBusyError)
+RETRYABLE = (ServerUnreachableError, ServerTimeoutError, ServerBusyError)
 
 _log = logging.getLogger("mimi_async.transport")
-
 
 Attempt = Callable[[Call], Awaitable[wire.Reply]]
 
 
-class Retries:
+class RetryPolicy:
     """The policy and the budget that all calls of a transport share.
 
-    A retry costs one token of ten and a good request earns a tenth, so that an outage does not double the load. They
-    are counted in tenths.
+    A retry costs one token of ten and a successful request earns a tenth, so that an outage does not double the load.
+    The budget is counted in tenths.
 
     Args:
-        sleep: Waits for that many seconds.
-        uniform: Returns a random number between two.
+        timeouts: The base and the cap of the wait before a retry.
+        sleep: Waits for a number of seconds.
+        uniform: Returns a random number between two numbers.
     """
 
-    def __init__(self, sleep: Sleep, uniform: Uniform) -> None:
+    def __init__(self, timeouts: Timeouts, sleep: Sleep, uniform: Uniform) -> None:
+        self._timeouts = timeouts
         self._tokens = BUDGET
+        self._sleep = sleep
         self._uniform = uniform
-        self._policy = tenacity.AsyncRetrying(
-            sleep=sleep,
-            retry=self._may_help,
-            wait=self._wait,
-            stop=self._must_end,
-            before_sleep=self._spend,
-            reraise=True,
-        )
 
     def earn(self) -> None:
-        """Count a good request."""
+        """Count a successful request."""
         self._tokens = min(BUDGET, self._tokens + EARNED)
 
-    async def after(self, failure: MimiError, attempt: Attempt, call: Call) -> wire.Reply:
-        """Go on after the first attempt has failed, as the policy says.
+    async def retry(self, failure: MimiError, attempt: Attempt, call: Call) -> wire.Reply:
+        """Make the other attempts after the first one has failed.
 
-        tenacity costs more than a loopback request saves: it is entered here only, with the failure as its first
-        attempt, and in a copy, since it keeps its state in itself.
+        tenacity costs 20 to 35 µs, beside 110 µs for a loopback request: it is entered here only, with the failure as
+        its first attempt.
 
         Raises:
             MimiError: The failure of the last attempt.
         """
         failures = [failure]
 
-        async def next_attempt(call: Call) -> wire.Reply:
+        async def next_attempt() -> wire.Reply:
             if failures:
                 raise failures.pop()
             return await attempt(call)
 
-        reply: wire.Reply = await self._policy.copy()(next_attempt, call)
-        return reply
+        def may_help(error: BaseException) -> bool:
+            """Return whether a retry is allowed: not for a POST without a key once its bytes may have arrived."""
+            return isinstance(error, RETRYABLE) and (call.request.is_replayable or not call.sent)
 
-    def _may_help(self, state: tenacity.RetryCallState) -> bool:
-        """An allow-list. A POST without a key is not repeated once its bytes may have arrived."""
-        call = _call(state)
-        return isinstance(_failure(state), WORTH_A_RETRY) and (call.request.replayable or not call.sent)
+        def must_end(state: tenacity.RetryCallState) -> bool:
+            """Return whether that was the last attempt, the budget is spent, or the wait would pass the deadline."""
+            is_late = asyncio.get_running_loop().time() + state.upcoming_sleep >= call.deadline
+            return is_late or state.attempt_number >= ATTEMPTS or self._tokens < COST
+
+        policy = tenacity.AsyncRetrying(
+            sleep=self._sleep,
+            retry=tenacity.retry_if_exception(may_help),
+            wait=self._wait,
+            stop=must_end,
+            before_sleep=partial(self._spend, call),
+            reraise=True,
+        )
+        return await policy(next_attempt)
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
-        """Seconds: what the server asks for, else full jitter."""
+        """Return the seconds to wait: the Retry-After of the server, else full jitter."""
         failure = _failure(state)
         if isinstance(failure, ServerBusyError) and failure.retry_after is not None:
             return failure.retry_after
-        return self._uniform(0.0, min(JITTER_CAP, JITTER_BASE * 2 ** (state.attempt_number - 1)))
+        longest = self._timeouts.retry_base * 2 ** (state.attempt_number - 1)
+        return self._uniform(0.0, min(self._timeouts.retry_cap, longest))
 
-    def _must_end(self, state: tenacity.RetryCallState) -> bool:
-        """Whether that was the last attempt, the budget is spent, or the wait would pass the deadline."""
-        if state.attempt_number >= ATTEMPTS or self._tokens < COST:
-            return True
-        return asyncio.get_running_loop().time() + state.upcoming_sleep >= _call(state).deadline
-
-    def _spend(self, state: tenacity.RetryCallState) -> None:
-        """Pay for a retry, and tell of it without the text of any exception."""
+    def _spend(self, call: Call, state: tenacity.RetryCallState) -> None:
+        """Pay for a retry and log it, without the text of any exception."""
         self._tokens -= COST
-        call = _call(state)
         _log.info(
-            "%s %s: attempt %d of request %s failed (%s), trying again in %.2f s",
+            "%s %s: attempt %d of request %s failed (%s), retry in %.2f s",
             call.request.method,
             call.request.path.partition("?")[0],
             state.attempt_number,
@@ -108,11 +106,6 @@ class Retries:
             type(_failure(state)).__name__,
             state.upcoming_sleep,
         )
-
-
-def _call(state: tenacity.RetryCallState) -> Call:
-    call: Call = state.args[0]
-    return call
 
 
 def _failure(state: tenacity.RetryCallState) -> BaseException | None:

@@ -1,13 +1,13 @@
 """The views as web pages: an aiohttp sub-application that a partner mounts under any path. Needs the extra `web`."""
 
 try:
-    from .mount import mimi_pages
+    from .application import mimi_pages
 except ModuleNotFoundError as _missing:
     if _missing.name != "jinja2":
         raise
     msg = "the pages need jinja2: pip install 'mimi-async[web]'"
     raise ModuleNotFoundError(msg, name=_missing.name) from None
 
-from .visit import AccountOf, StartOver
+from .page_request import AccountOf, StartOver, Timezone
 
-__all__ = ["AccountOf", "StartOver", "mimi_pages"]
+__all__ = ["AccountOf", "StartOver", "Timezone", "mimi_pages"]

@@ -1,4 +1,4 @@
-"""An audiogram as a drawing: where its lines and marks lie, for a template to write as SVG.
+"""What the pages show of a hearing test: its levels, and the lines and marks of an audiogram, which a template draws.
 
 The axes are those of audiometry (ISO 8253-1): frequency by octaves to the right, hearing level in dB HL downwards.
 """
@@ -8,20 +8,50 @@ from typing import Final, Literal
 import attrs
 
 from ..hearing.estimate import Estimate
-from ..hearing.results import FREQUENCIES, LEVELS, HearingTestResult
-from .numbers import Level, levels
+from ..hearing.results import FREQUENCIES, LEVELS, SPEECH, Audiogram, HearingTestResult
+from ..hearing.staircase import Limits
 
 _INDENT: Final = 14
 _QUIETEST: Final = LEVELS[0]
-_USUAL_END: Final = 90
+_DEFAULT_END: Final = 90
 _TICKS: Final = (-10, 0, 20, 40, 60, 80, 100, 120)
+
+_LOUDEST: Final = Limits().highest
+"""The loudest tone of the pages' test in dB HL: a threshold at it and a threshold above it give the same result."""
 
 Kind = Literal["right", "left", "typical"]
 
 
+@attrs.frozen(repr=False)
+class Level:
+    """A threshold, or a mean of thresholds, in dB HL, and whether the true level may be higher."""
+
+    value: float
+    is_lower_bound: bool = False
+
+
+def read_levels(test: HearingTestResult, ear: Audiogram) -> dict[int, Level]:
+    """Return the thresholds of an ear by frequency in Hz, low frequencies first."""
+    return {hz: Level(level, not test.calibrated and level == _LOUDEST) for hz, level in ear}
+
+
+def compute_means(test: HearingTestResult) -> tuple[Level, Level]:
+    """Return the means over the frequencies of speech: of the better ear, and of the worse ear."""
+    better, worse = sorted(
+        (_compute_mean(test, ear) for ear in (test.left, test.right)),
+        key=lambda mean: (mean.value, mean.is_lower_bound),
+    )
+    return better, worse
+
+
+def _compute_mean(test: HearingTestResult, ear: Audiogram) -> Level:
+    levels = read_levels(test, ear)
+    return Level(ear.mean, any(levels[hz].is_lower_bound for hz in SPEECH))
+
+
 @attrs.frozen
 class Frame:
-    """The size of the drawing, and where its grid ends on each side. Outside of the grid are the labels."""
+    """The size of the drawing, and the edges of its grid. The labels are outside the grid."""
 
     width: float = 360
     height: float = 348
@@ -36,12 +66,7 @@ FRAME: Final = Frame()
 
 @attrs.frozen
 class Tick:
-    """A line of the grid.
-
-    Attributes:
-        at: Where, in units of the drawing.
-        value: In Hz or dB HL.
-    """
+    """A line of the grid: its position, in units of the drawing, and its value in Hz or dB HL."""
 
     at: float
     value: int
@@ -49,41 +74,29 @@ class Tick:
 
 @attrs.frozen(repr=False)
 class Point:
-    """A threshold: where it lies, in units of the drawing, and whether it may lie lower, which is louder."""
+    """The position of a threshold, in units of the drawing, and whether the true level may be lower in it (louder)."""
 
     x: float
     y: float
-    is_least: bool
+    is_lower_bound: bool
 
 
 @attrs.frozen(repr=False)
 class Curve:
-    """The thresholds of one ear, or those typical for an age.
-
-    Attributes:
-        kind: Whose: it decides on mark, colour and line.
-        points: Where they lie, low frequencies first.
-    """
+    """The thresholds of one ear, or those typical for an age, low frequencies first."""
 
     kind: Kind
     points: tuple[Point, ...]
 
     @property
     def line(self) -> str:
-        """The points as SVG's polyline takes them."""
+        """The points in the syntax of SVG's polyline."""
         return " ".join(f"{point.x:g},{point.y:g}" for point in self.points)
 
 
 @attrs.frozen(repr=False)
 class Chart:
-    """A whole audiogram.
-
-    Attributes:
-        frequencies: The vertical lines.
-        levels: The horizontal lines.
-        curves: What was measured, and what is typical, the latter first so that it lies behind.
-        frame: Where all of it lies.
-    """
+    """A whole audiogram. The typical curve is the first, so that it is drawn behind the others."""
 
     frequencies: tuple[Tick, ...]
     levels: tuple[Tick, ...]
@@ -91,32 +104,32 @@ class Chart:
     frame: Frame = FRAME
 
 
-def chart(test: HearingTestResult | None, estimate: Estimate | None) -> Chart:
-    """Draw a hearing test and what is typical, as far as there are such.
+def draw_chart(test: HearingTestResult | None, estimate: Estimate | None) -> Chart:
+    """Draw a hearing test and the typical thresholds; each may be None.
 
-    The drawing ends at 90 dB HL, so that the usual has room; at 120 where something louder is to be shown.
+    The axis ends at 90 dB HL, or at 120 where a level above 90 is shown.
     """
     shown: dict[Kind, dict[int, Level]] = {}
     if estimate is not None:
         shown["typical"] = {hz: Level(level) for hz, level in estimate}
     if test is not None:
-        shown |= {"right": levels(test, test.right), "left": levels(test, test.left)}
-    is_loud = any(level.value > _USUAL_END for curve in shown.values() for level in curve.values())
-    end = LEVELS[1] if is_loud else _USUAL_END
+        shown |= {"right": read_levels(test, test.right), "left": read_levels(test, test.left)}
+    is_loud = any(level.value > _DEFAULT_END for curve in shown.values() for level in curve.values())
+    end = LEVELS[1] if is_loud else _DEFAULT_END
     return Chart(
         tuple(Tick(_x(hz), hz) for hz in FREQUENCIES),
         tuple(Tick(_y(level, end), level) for level in _TICKS if level <= end),
-        tuple(_curve(kind, curve, end) for kind, curve in shown.items()),
+        tuple(_draw_curve(kind, curve, end) for kind, curve in shown.items()),
     )
 
 
-def _curve(kind: Kind, curve: dict[int, Level], end: float) -> Curve:
-    return Curve(kind, tuple(Point(_x(hz), _y(level.value, end), level.is_least) for hz, level in curve.items()))
+def _draw_curve(kind: Kind, curve: dict[int, Level], end: float) -> Curve:
+    return Curve(kind, tuple(Point(_x(hz), _y(level.value, end), level.is_lower_bound) for hz, level in curve.items()))
 
 
 def _x(frequency: int) -> float:
-    place = FREQUENCIES.index(frequency) / (len(FREQUENCIES) - 1)
-    return round(FRAME.left + _INDENT + place * (FRAME.right - FRAME.left - 2 * _INDENT), 1)
+    fraction = FREQUENCIES.index(frequency) / (len(FREQUENCIES) - 1)
+    return round(FRAME.left + _INDENT + fraction * (FRAME.right - FRAME.left - 2 * _INDENT), 1)
 
 
 def _y(level: float, end: float) -> float:

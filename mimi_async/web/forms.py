@@ -1,4 +1,4 @@
-"""What comes from a browser, read and checked: forms, the answers of the hearing test, a year of birth."""
+"""Read and check what a browser sends: forms, the answers of the hearing test, a year of birth."""
 
 import json
 import re
@@ -9,44 +9,44 @@ from aiohttp import web
 
 from ..identity import ADULT_AGE, EARLIEST_YEAR_OF_BIRTH, Sex, this_year
 
-_MOST_FIELDS: Final = 20
-_MOST_CHARACTERS: Final = 2000
+_MAX_FIELDS: Final = 20
+_MAX_CHARACTERS: Final = 2000
 
 Form = dict[str, str]
 
 
 class UnreadableFormError(Exception):
-    """What was sent is no form, or no JSON object, of these pages."""
+    """The body is not a form, or not a JSON object, of these pages."""
 
 
-class NoFormError(UnreadableFormError):
-    """What was sent is of another kind, by its own Content-Type."""
+class UnsupportedFormError(UnreadableFormError):
+    """The body has another Content-Type than the page takes."""
 
 
 async def read_form(request: web.Request) -> Form:
-    """Return the fields of a form, of those that are sent twice the last.
+    """Return the fields of a form; of a field that is sent twice, the last value.
 
     Raises:
-        NoFormError: It is no form.
-        UnreadableFormError: It is no form of ours.
+        UnsupportedFormError: The Content-Type is not that of a form.
+        UnreadableFormError: The body is not a form of these pages.
         web.HTTPRequestEntityTooLarge: It is larger than the partner's app allows.
     """
-    text = (await _body(request, "application/x-www-form-urlencoded")).decode(errors="replace")
+    text = (await _read_body(request, "application/x-www-form-urlencoded")).decode(errors="replace")
     try:
-        fields = parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+        fields = parse_qsl(text, keep_blank_values=True, max_num_fields=_MAX_FIELDS)
     except ValueError:
         raise UnreadableFormError from None
-    return {name[:_MOST_CHARACTERS]: value[:_MOST_CHARACTERS] for name, value in fields}
+    return {name[:_MAX_CHARACTERS]: value[:_MAX_CHARACTERS] for name, value in fields}
 
 
 async def read_answer(request: web.Request) -> tuple[str | None, bool | None]:
-    """Return the state of a hearing test, None before it has begun, and whether the tone was heard, where that is said.
+    """Return the state of a hearing test (None before it begins), and whether the tone was heard, or None.
 
     Raises:
-        UnreadableFormError: It is no answer.
+        UnreadableFormError: The body is not an answer.
         web.HTTPRequestEntityTooLarge: It is larger than the partner's app allows.
     """
-    body = await _body(request, "application/json")
+    body = await _read_body(request, "application/json")
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
@@ -59,47 +59,39 @@ async def read_answer(request: web.Request) -> tuple[str | None, bool | None]:
     return state, heard
 
 
-async def _body(request: web.Request, content_type: str) -> bytes:
+async def _read_body(request: web.Request, content_type: str) -> bytes:
     if request.content_type != content_type:
-        raise NoFormError
+        raise UnsupportedFormError
     try:
         return await request.read()
     except web.RequestPayloadError:  # it can't be decompressed, for example
         raise UnreadableFormError from None
 
 
-class BadYearError(Exception):
-    """A text is no year of birth of an adult; `.reason` names the text that says why."""
+class InvalidFieldError(Exception):
+    """A field is not valid or in conflict with another change; `.reason` is the key of the text that explains it."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
 
 
-def year_of_birth(text: str) -> int:
+def parse_year_of_birth(text: str) -> int:
     """Return the year of birth that a person wrote.
 
     Raises:
-        BadYearError: It is none.
+        InvalidFieldError: The text is not the year of birth of an adult.
     """
-    text = text.strip()
-    flaw = _flaw_of_year(text)
-    if flaw is not None:
-        raise BadYearError(flaw)
-    return int(text)
+    text, this = text.strip(), this_year()
+    if re.fullmatch("[0-9]{4}", text) is None:
+        raise InvalidFieldError("year.no-number" if text else "year.empty")
+    year = int(text)
+    if not EARLIEST_YEAR_OF_BIRTH <= year <= this - ADULT_AGE:
+        too_late = "year.future" if year > this else "year.too-young"
+        raise InvalidFieldError("year.too-early" if year < EARLIEST_YEAR_OF_BIRTH else too_late)
+    return year
 
 
-def _flaw_of_year(text: str) -> str | None:
-    if re.fullmatch("[0-9]{4}", text, re.ASCII) is None:
-        return "year.no-number" if text else "year.empty"
-    year, this = int(text), this_year()
-    if year < EARLIEST_YEAR_OF_BIRTH:
-        return "year.too-early"
-    if year > this:
-        return "year.future"
-    return "year.too-young" if year > this - ADULT_AGE else None
-
-
-def sex(text: str) -> Sex | None:
-    """Return the sex that a person chose; whatever is no choice counts as none."""
+def parse_sex(text: str) -> Sex | None:
+    """Return the sex that a person chose; None for any text that is not a choice."""
     return cast("Sex", text) if text in get_args(Sex) else None

@@ -5,10 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from mimi_async.auth import background
 from mimi_async.stores import MemoryStore, SQLiteStore
 from mimi_async.testing import IdentityServer
 
-from .launches import App
+from ..conftest import rounds
+from .change_feeds import Process, SharedStore
+from .host_with_ids import Host
+from .launches import App, Pauses
+from .processes import Processes
 from .stores_for_tests import WatchedStore
 
 
@@ -30,7 +35,7 @@ async def server(disk: Path) -> AsyncIterator[IdentityServer]:
         yield server
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite"][rounds(1, 0) :])
 async def store(request: pytest.FixtureRequest, disk: Path) -> AsyncIterator[WatchedStore]:
     inner = MemoryStore() if request.param == "memory" else SQLiteStore(disk / "ids.sqlite3")
     async with WatchedStore(inner) as store:
@@ -38,7 +43,44 @@ async def store(request: pytest.FixtureRequest, disk: Path) -> AsyncIterator[Wat
 
 
 @pytest.fixture
-def app(server: IdentityServer, store: WatchedStore, monkeypatch: pytest.MonkeyPatch) -> App:
-    """An app whose transport does not wait between two attempts."""
-    monkeypatch.setattr("mimi_async.transport.retries.JITTER_BASE", 0.0)
+def app(server: IdentityServer, store: WatchedStore) -> App:
     return App(server, store)
+
+
+@pytest.fixture
+async def processes(app: App) -> AsyncIterator[Processes]:
+    async with Processes.launch(app) as processes:
+        yield processes
+
+
+@pytest.fixture
+def host() -> Host:
+    host = Host()
+    host.may_write.set()
+    return host
+
+
+@pytest.fixture
+def shared() -> SharedStore:
+    return SharedStore(MemoryStore(), [])
+
+
+@pytest.fixture
+def here(server: IdentityServer, shared: SharedStore) -> Process:
+    """A process on the shared store."""
+    return Process(server, shared)
+
+
+@pytest.fixture
+def there(server: IdentityServer, shared: SharedStore) -> Process:
+    """Another process on the shared store."""
+    return Process(server, shared.share())
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> Pauses:
+    """The pauses between two attempts to restore an account, or to listen to changes."""
+    pauses = Pauses()
+    for retried in (background.retry_restore, background.watch_changes):
+        monkeypatch.setattr(retried, "__kwdefaults__", {"sleep": pauses.sleep})
+    return pauses

@@ -1,5 +1,7 @@
-"""What every test of this room works with: launches of an app, and what its observer was told."""
+"""Launches of an app on one server and one store, and the updates of its observer."""
 
+import asyncio
+import datetime as dt
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Literal
@@ -8,41 +10,39 @@ import attrs
 import pytest
 
 from mimi_async import (
+    Audiogram,
     AuthController,
+    ErasedAnonymousIdError,
+    ForciblyLoggedOutError,
+    HearingTestResult,
+    LogInAnonymously,
     MimiCore,
     MimiError,
     MimiUser,
     NotRestoredError,
     StartupError,
-    UserUpdate,
+    Timeouts,
     ViewsClosedError,
 )
-from mimi_async.stores import StoredIdentity
+from mimi_async.stores import MemoryStore, StoredIdentity
 from mimi_async.testing import IdentityServer
 
+from ..doubles import Observer, whose
+from ..internals import controller_of
 from .stores_for_tests import WatchedStore
 
 ACCOUNT = "a-17"
 
-Door = Literal["start", "auth_for", "present"]
-DOORS: tuple[Door, ...] = ("start", "auth_for", "present")
+QUIET = Audiogram(dict.fromkeys((250, 500, 1000, 2000, 4000, 8000), 15.0))
 
 
-class News:
-    """An observer that remembers what it was told."""
+def a_test(minute: int = 0) -> HearingTestResult:
+    taken_at = dt.datetime(2026, 3, 1, tzinfo=dt.UTC) + dt.timedelta(minutes=minute)
+    return HearingTestResult(taken_at=taken_at, calibrated=False, left=QUIET, right=QUIET)
 
-    def __init__(self) -> None:
-        self.told: list[UserUpdate] = []
 
-    def __call__(
-        self, sender: object, /, *, current: MimiUser | None, old: MimiUser | None, error: MimiError | None
-    ) -> None:
-        self.told.append(UserUpdate(current, old, error))
-
-    @property
-    def kinds(self) -> list[tuple[MimiUser | None, MimiUser | None, type[MimiError] | None]]:
-        """What was told, with the kind of each error in its place."""
-        return [(told.current, told.old, None if told.error is None else type(told.error)) for told in self.told]
+Entry = Literal["start", "auth_for", "present"]
+ENTRIES: tuple[Entry, ...] = ("start", "auth_for", "present")
 
 
 @attrs.define(eq=False)
@@ -51,8 +51,8 @@ class App:
 
     server: IdentityServer
     store: WatchedStore
-    news: News = attrs.field(factory=News)
-    patience: float = 30.0
+    observer: Observer = attrs.field(factory=Observer)
+    timeouts: Timeouts = attrs.field(factory=lambda: Timeouts(retry_base=0.0))  # no wait between two attempts
 
     def core(self, **settings: Any) -> MimiCore:
         """A core for one launch, with an observer."""
@@ -61,66 +61,128 @@ class App:
             "server": self.server.url,
             "store": self.store,
             "account": ACCOUNT,
+            "timeouts": self.timeouts,
         }
         core = MimiCore(**{**defaults, **settings})
-        core.observe(self.news)
-        core._shared.patience = self.patience
+        core.observe(self.observer)
         return core
 
     async def first_launch(self) -> MimiUser:
-        """Make a user with a profile; what was written and told on the way is forgotten."""
+        """Create a user with a profile; clear what was recorded on the way."""
         async with self.core() as core:
             await core.auth.ensure_user()
             user = await core.auth.update_user(year_of_birth=1980)
-        self.forget_the_past()
+        self.clear_records()
         return user
 
-    def forget_the_past(self) -> None:
-        """Begin to watch anew."""
+    def clear_records(self) -> None:
+        """Clear what was recorded."""
         self.store.writes.clear()
-        self.news.told.clear()
+        self.observer.updates.clear()
         self.asked_before = len(self.server.requests)
 
     asked_before: int = 0
 
     @property
     def asked(self) -> list[tuple[str, str]]:
-        """What the server was asked since the past was forgotten."""
+        """What the server was asked since `clear_records`."""
         return [(asked.method, asked.path) for asked in list(self.server.requests)[self.asked_before :]]
 
     async def record(self) -> StoredIdentity | None:
         """What the store holds."""
         return await self.store.inner.load(ACCOUNT)
 
+    async def load_record(self) -> StoredIdentity:
+        """Return the record, which exists."""
+        record = await self.record()
+        assert record is not None
+        return record
+
+    async def assert_stored(self, state: str, user: MimiUser) -> None:
+        """Check that the record is the one of a user, in this state."""
+        record = await self.load_record()
+        assert (record.state, record.secret, record.user_id) == (state, user.anonymous_id, user.id)
+
     async def put(self, record: StoredIdentity) -> StoredIdentity:
         """Store a record in place of what is there."""
         assert await self.store.inner.replace(ACCOUNT, await self.record(), record) is record
         return record
 
+    async def put_state(self, state: Literal["active", "rejected", "erasing"]) -> StoredIdentity:
+        """Store the record in another state."""
+        return await self.put((await self.load_record()).with_state(state))
+
+    async def put_user(self, user: MimiUser) -> StoredIdentity:
+        """Store an active record of a user."""
+        return await self.put(StoredIdentity.active(user.anonymous_id, user.id))
+
+    async def forget_record(self) -> None:
+        """Delete the record, as another process does."""
+        assert await self.store.inner.forget(ACCOUNT, await self.record()) is None
+
+    async def force_out(self, core: MimiCore, *, times: int | None = None) -> None:
+        """Let the server not know the user of a core, this many times."""
+        self.server.revoke_tokens()
+        self.server.fail("/v1/sessions", problem="unknown-anonymous-id", times=times)
+        with pytest.raises(ForciblyLoggedOutError):
+            await core.auth.reload_user()
+
+    def product(self) -> MimiCore:
+        """Return a core of another product of the partner, with a store of its own."""
+        return self.core(store=MemoryStore(), credentials=self.server.new_client())
+
+    async def make_user_elsewhere(self) -> MimiUser:
+        """Create a user with a profile on another product; clear what was recorded on the way."""
+        async with self.product() as product:
+            await product.auth.ensure_user()
+            user = await product.auth.update_user(year_of_birth=1970)
+        self.clear_records()
+        return user
+
+    async def erase_elsewhere(self, user: MimiUser) -> None:
+        """Erase a user on another product; clear what was recorded on the way."""
+        async with self.product() as product:
+            await product.auth.authenticate(LogInAnonymously(user.anonymous_id))
+            await product.auth.reset()
+        self.clear_records()
+
+    @property
+    def erased_id(self) -> object:
+        """The id that the last update delivers as erased."""
+        error = self.observer.updates[-1].error
+        assert isinstance(error, ErasedAnonymousIdError)
+        return error.anonymous_id
+
     @asynccontextmanager
-    async def restored(self, door: Door, **settings: Any) -> AsyncIterator["Restored"]:
-        """Restore through one of the doors, and stay in the core while it is open."""
-        core = self.core(**{"account": ACCOUNT if door == "start" else None, **settings})
+    async def restore(self, entry: Entry, **settings: Any) -> AsyncIterator["Restored"]:
+        """Restore by one of the entries, and stay in the core while it is open."""
+        core = self.core(**{"account": ACCOUNT if entry == "start" else None, **settings})
         async with AsyncExitStack() as stack:
             try:
                 await stack.enter_async_context(core)
             except StartupError as failure:
                 yield Restored(core, core.auth, _cause(failure), has_started=False, phase=failure.phase)
                 return
-            restore = {"start": _settled, "auth_for": _auth_for, "present": _presented}[door]
+            restore = {"start": _settled, "auth_for": _auth_for, "present": _presented}[entry]
             error = await restore(core)
-            yield Restored(core, core._controllers.of(ACCOUNT), error)
+            yield Restored(core, controller_of(core, ACCOUNT), error)
 
 
 @attrs.define(eq=False)
 class Restored:
-    """What a restore came to."""
+    """The core, its controller and its error after a restore."""
 
     core: MimiCore
     auth: AuthController
     error: MimiError | None
     has_started: bool = True
     phase: str | None = None
+
+    def assert_open(self, user: MimiUser | None) -> None:
+        """The restore has succeeded, and views may run."""
+        assert self.error is None
+        assert self.auth.gate.is_open
+        assert self.auth.current_user == user
 
     def assert_shut(self) -> None:
         """Nothing is known, and no view may run."""
@@ -141,16 +203,13 @@ async def _auth_for(core: MimiCore) -> MimiError | None:
         auth = await core.auth_for(ACCOUNT)
     except MimiError as error:
         return error
-    assert auth is core._controllers.of(ACCOUNT)
+    assert auth is controller_of(core, ACCOUNT)
     return None
 
 
 async def _presented(core: MimiCore) -> MimiError | None:
-    async def view(auth: AuthController) -> MimiUser | None:
-        return auth.current_user
-
     try:
-        await core.present(view, account=ACCOUNT)
+        await core.present(whose, account=ACCOUNT)
     except ViewsClosedError as error:
         return _cause(error)
     return None
@@ -161,8 +220,34 @@ def _cause(error: MimiError) -> MimiError:
     return error.__cause__
 
 
+class Pauses:
+    """Instead of the back-off: a test ends each pause itself."""
+
+    def __init__(self) -> None:
+        self.started: asyncio.Queue[float] = asyncio.Queue()
+        self.ended: asyncio.Queue[None] = asyncio.Queue()
+
+    async def sleep(self, seconds: float) -> None:
+        self.started.put_nowait(seconds)
+        await self.ended.get()
+
+    async def wait_started(self) -> float:
+        """Wait until an attempt has failed; return the length of the pause in seconds."""
+        async with asyncio.timeout(10):
+            return await self.started.get()
+
+    async def end_next(self) -> float:
+        """Wait until the next pause has started, and end it; return its length in seconds."""
+        seconds = await self.wait_started()
+        self.end()
+        return seconds
+
+    def end(self) -> None:
+        self.ended.put_nowait(None)
+
+
 def raising(error: Exception) -> Callable[..., Awaitable[Any]]:
-    """An asynchronous function of somebody else's, that fails."""
+    """Return an asynchronous function of a host that fails."""
 
     async def fail(*_: object) -> None:
         raise error
@@ -171,7 +256,7 @@ def raising(error: Exception) -> Callable[..., Awaitable[Any]]:
 
 
 def returning(value: object) -> Callable[..., Awaitable[Any]]:
-    """An asynchronous function of somebody else's, that answers."""
+    """Return an asynchronous function of a host that answers."""
 
     async def answer(*_: object) -> object:
         return value

@@ -32,7 +32,7 @@ class WatchedStore(IdentityStore):
         """Let something happen the next so many times that a verb is called or has done its work; it may raise."""
         self._acts[moment] = (act, times)
 
-    def heal(self) -> None:
+    def clear_faults(self) -> None:
         """Let nothing happen any more."""
         self._acts.clear()
 

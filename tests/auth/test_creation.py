@@ -4,14 +4,10 @@ import asyncio
 
 import pytest
 
-from mimi_async import (
-    Anonymously,
-    ServerBusyError,
-    ServerUnreachableError,
-    StoreUnavailableError,
-)
+from mimi_async import Anonymously, ServerBusyError, ServerUnreachableError, StoreUnavailableError
 from mimi_async.auth.controller import AuthController
 
+from ..doubles import set_timeouts
 from .launches import ACCOUNT, App, raising
 from .stores_for_tests import AFTER_CLAIM, BEFORE_CLAIM, BEFORE_REPLACE, Moment
 
@@ -19,7 +15,7 @@ USERS = "/v1/anonymous-users"
 CREATE = ("POST", USERS)
 
 
-async def test_keeps_the_key_before_it_asks_and_the_id_before_it_tells(app: App) -> None:
+async def test_stores_the_key_before_the_request_and_the_id_before_the_update(app: App) -> None:
     seen: list[str | None] = []
 
     async def look() -> None:
@@ -28,7 +24,7 @@ async def test_keeps_the_key_before_it_asks_and_the_id_before_it_tells(app: App)
 
     def receiver(sender: AuthController, /, *, current: object, old: object, error: object) -> None:
         assert sender.current_user == current
-        seen.append("told")
+        seen.append("delivered")
 
     app.store.at(BEFORE_CLAIM, look)
     app.store.at(BEFORE_REPLACE, look)
@@ -41,8 +37,8 @@ async def test_keeps_the_key_before_it_asks_and_the_id_before_it_tells(app: App)
             held.release()
             user = await ensured
         await look()
-    assert seen == [None, "pending", "pending", "told", "active"]
-    assert app.news.kinds == [(user, None, None)]
+    assert seen == [None, "pending", "pending", "delivered", "active"]
+    assert app.observer.kinds == [(user, None, None)]
     assert app.store.writes == ["claim", "replace"]
 
 
@@ -52,9 +48,7 @@ async def test_makes_one_user_when_the_first_reply_is_lost(app: App) -> None:
         user = await core.auth.ensure_user()
     assert app.asked == [CREATE, CREATE]
     assert app.server.users == 1
-    record = await app.record()
-    assert record is not None
-    assert record.anonymous_id == user.anonymous_id
+    assert (await app.load_record()).anonymous_id == user.anonymous_id
 
 
 async def test_makes_one_user_when_all_replies_are_lost_and_the_app_is_launched_again(app: App) -> None:
@@ -63,11 +57,9 @@ async def test_makes_one_user_when_all_replies_are_lost_and_the_app_is_launched_
         with pytest.raises(ServerUnreachableError):
             await core.auth.ensure_user()
         assert core.auth.current_user is None
-    record = await app.record()
-    assert record is not None
-    assert record.state == "pending"
+    assert (await app.load_record()).state == "pending"
     assert app.server.users == 1
-    assert app.news.kinds == [(None, None, ServerUnreachableError)]
+    assert app.observer.kinds == [(None, None, ServerUnreachableError)]
     async with app.core() as core:
         user = core.auth.current_user
         assert user is not None
@@ -107,7 +99,7 @@ async def test_a_thousand_calls_at_once_make_one_user(app: App) -> None:
         users = await asyncio.gather(*(core.auth.ensure_user() for _ in range(1000)))
     assert len(set(map(id, users))) == 1
     assert app.asked == [CREATE]
-    assert app.news.kinds == [(users[0], None, None)]
+    assert app.observer.kinds == [(users[0], None, None)]
     assert app.server.users == 1
 
 
@@ -132,13 +124,6 @@ async def test_twenty_cores_on_one_store_make_one_user(app: App) -> None:
     assert app.server.users == 1
 
 
-async def test_another_account_gets_another_user(app: App) -> None:
-    async with app.core(account=None) as core:
-        one, two = [await (await core.auth_for(account)).ensure_user() for account in ("one", "two")]
-    assert one.anonymous_id != two.anonymous_id
-    assert app.server.users == 2
-
-
 async def test_becoming_a_new_user_by_the_route_of_the_guide_is_a_creation(app: App) -> None:
     async with app.core() as core:
         user = await core.auth.authenticate(Anonymously())
@@ -159,26 +144,15 @@ async def test_nothing_is_claimed_when_known_id_fails(app: App, failure: str) ->
             await asyncio.Event().wait()
 
     async with app.core(known_id=known_id) as core:
-        is_down, core._shared.patience = True, 0.05
+        is_down = True
+        set_timeouts(core, call=0.05)
         with pytest.raises(StoreUnavailableError, match="known_id"):
             await core.auth.ensure_user()
         assert core.auth.current_user is None
         assert app.store.writes == []
         assert app.asked == []
-        is_down, core._shared.patience = False, 30.0
+        is_down = False
+        set_timeouts(core, call=30.0)
         user = await core.auth.ensure_user()
     assert app.server.users == 1
-    assert app.news.kinds == [(None, None, StoreUnavailableError), (user, None, None)]
-
-
-async def test_a_caller_that_is_cancelled_leaves_a_user_that_is_kept_and_told(app: App) -> None:
-    async with app.core() as core, app.server.hold(USERS) as held:
-        ensured = asyncio.create_task(core.auth.ensure_user())
-        await held.arrived.wait()
-        ensured.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await ensured
-        held.release()
-        user = await core.auth.ensure_user()
-    assert app.news.kinds == [(user, None, None)]
-    assert app.server.users == 1
+    assert app.observer.kinds == [(None, None, StoreUnavailableError), (user, None, None)]

@@ -8,7 +8,6 @@ import pytest
 from mimi_async import (
     AnonymousId,
     AuthController,
-    MimiCore,
     MimiError,
     ServerTimeoutError,
     StoreUnavailableError,
@@ -16,9 +15,11 @@ from mimi_async import (
     ViewsClosedError,
 )
 from mimi_async.stores import MemoryStore, StoredIdentity
+from mimi_async.timeouts import Timeouts
 from mimi_async.wire import Reply, Request
 
-from ..doubles import FakeServer, News, core_of, settle, store_with, then, whose
+from ..doubles import FakeServer, Observer, core_of, set_timeouts, settle, store_with, then, whose
+from ..internals import controller_of, supervisor_of
 
 
 class HangingStore(MemoryStore):
@@ -47,12 +48,12 @@ class Hanging:
     """A service whose start went well, and of which one part hangs from then on."""
 
     def __init__(self, phase: str) -> None:
-        self.phase, self.server, self.news = phase, FakeServer(), News()
+        self.phase, self.server, self.observer = phase, FakeServer(), Observer()
         self.store = HangingStore({"load": "load", "keep": "replace"}.get(phase, ""))
         self.release = self.server.hold() if phase == "server" else asyncio.Event()
         self.core = core_of(self.server, store=self.store, account=None, known_id=self.known_id)
-        self.core.observe(self.news)
-        self.core._shared.patience = 0.05
+        self.core.observe(self.observer)
+        set_timeouts(self.core, call=0.05)
 
     async def known_id(self, account: str) -> AnonymousId | None:
         if self.phase == "known_id":
@@ -62,7 +63,7 @@ class Hanging:
     def recover(self) -> None:
         self.release.set()
         self.store.release.set()
-        self.core._shared.patience = 30.0
+        set_timeouts(self.core, call=30.0)
 
 
 @pytest.mark.parametrize(
@@ -74,56 +75,56 @@ class Hanging:
         ("keep", StoreUnavailableError),
     ],
 )
-async def test_a_turn_is_cut_by_its_deadline_wherever_it_is_and_the_next_call_goes_on(
+async def test_an_operation_is_cut_by_its_deadline_at_each_stage_and_the_next_call_goes_on(
     phase: str, late: type[MimiError]
 ) -> None:
     hanging = Hanging(phase)
     async with hanging.core as core:
-        auth = core._controllers.of("a")
+        auth = controller_of(core, "a")
         with pytest.raises(late):
             await auth.ensure_user()
         await settle()
-        assert hanging.news.kinds == [(None, None, late)]
-        assert not core._turns._turns, "the lock is free again"
+        assert hanging.observer.kinds == [(None, None, late)]
+        assert supervisor_of(core).is_idle, "the lock is free again"
         hanging.recover()
         user = await auth.ensure_user()
         assert len(hanging.server.users) == 1
-        assert hanging.news.kinds[1:] == [(user, None, None)]
+        assert hanging.observer.kinds[1:] == [(user, None, None)]
 
 
-async def test_a_turn_that_reaches_the_lock_after_its_deadline_asks_nothing_and_is_not_told() -> None:
-    server, news = FakeServer(), News()
+async def test_an_operation_that_gets_the_lock_after_its_deadline_asks_and_delivers_nothing() -> None:
+    server, observer = FakeServer(), Observer()
     async with core_of(server) as core:
         await core.auth.ensure_user()
-        core.observe(news)
+        core.observe(observer)
         server.requests.clear()
         release = server.hold()
         first = asyncio.create_task(core.auth.reload_user())
         await server.asked()
-        core._shared.patience = 0.02
+        set_timeouts(core, call=0.02)
         late = asyncio.create_task(core.auth.reset())
         with pytest.raises(ServerTimeoutError, match="nothing was asked"):
             await late
         release.set()
         await first
         assert server.requests == ["GET /v1/user"]
-        assert news.told == []
+        assert observer.updates == []
 
 
 async def test_a_call_that_comes_with_no_time_left_changes_nothing() -> None:
-    server = FakeServer()
-    async with core_of(server) as core:
-        core._shared.patience = 0.0
+    server, store = FakeServer(), MemoryStore()
+    async with core_of(server, store=store) as core:
+        set_timeouts(core, call=0.0)
         with pytest.raises(ServerTimeoutError):
             await core.auth.ensure_user()
         assert server.requests == []
-        assert await core._store.load("default") is None
+        assert await store.load("default") is None
 
 
-async def test_a_call_whose_announcement_hangs_returns_the_committed_result_at_its_deadline() -> None:
+async def test_a_call_whose_delivery_hangs_returns_the_committed_result_at_its_deadline() -> None:
     server, release = FakeServer(), asyncio.Event()
     async with core_of(server) as core:
-        core._shared.patience = 0.05
+        set_timeouts(core, call=0.05)
         core.observe(then(lambda _, __: release.wait()))
         user = await core.auth.ensure_user()
         assert user == core.auth.current_user
@@ -137,11 +138,11 @@ async def test_a_call_that_waits_for_a_restore_ends_by_its_own_deadline() -> Non
         release = server.hold()
         restore = asyncio.create_task(core.auth_for("a"))
         await server.asked()
-        core._shared.patience = 0.02
+        set_timeouts(core, call=0.02)
         calls: list[Callable[[], Awaitable[object]]] = [
             lambda: core.auth_for("a"),
-            lambda: core._controllers.of("a").ensure_user(),
-            lambda: core._controllers.of("a").start_over(),
+            lambda: controller_of(core, "a").ensure_user(),
+            lambda: controller_of(core, "a").start_over(),
         ]
         for call in calls:
             with pytest.raises(ServerTimeoutError):
@@ -154,13 +155,13 @@ async def test_a_call_that_waits_for_a_restore_ends_by_its_own_deadline() -> Non
 
 
 async def test_a_reset_that_is_cut_puts_the_record_back() -> None:
-    server, news = FakeServer(), News()
+    server, observer = FakeServer(), Observer()
     store = MemoryStore()
     async with core_of(server, store=store) as core:
         user = await core.auth.ensure_user()
-        core.observe(news)
+        core.observe(observer)
         release = server.hold()
-        core._shared.patience = 0.05
+        set_timeouts(core, call=0.05)
         with pytest.raises(ServerTimeoutError):
             await core.auth.reset()
         await settle()
@@ -168,11 +169,11 @@ async def test_a_reset_that_is_cut_puts_the_record_back() -> None:
         assert record is not None
         assert record.state == "active"
         assert core.auth.current_user == user
-        assert news.kinds == [(user, user, ServerTimeoutError)]
+        assert observer.kinds == [(user, user, ServerTimeoutError)]
         release.set()
 
 
-async def test_the_receivers_of_a_cut_turn_run_in_a_task_that_is_not_cancelled() -> None:
+async def test_the_receivers_of_a_cut_operation_run_in_a_task_that_is_not_cancelled() -> None:
     seen: list[object] = []
 
     async def look(auth: AuthController, update: UserUpdate) -> None:
@@ -183,7 +184,7 @@ async def test_the_receivers_of_a_cut_turn_run_in_a_task_that_is_not_cancelled()
     async with hanging.core as core:
         core.observe(then(look))
         with pytest.raises(ServerTimeoutError):
-            await core._controllers.of("a").ensure_user()
+            await controller_of(core, "a").ensure_user()
         await settle()
     assert seen == [(ServerTimeoutError, 0)]
 
@@ -191,7 +192,7 @@ async def test_the_receivers_of_a_cut_turn_run_in_a_task_that_is_not_cancelled()
 # Code that swallows the cut ------------------------------------------------------------------------------------------
 
 
-def swallowing(core: MimiCore, server: FakeServer) -> Callable[[Request], Awaitable[Reply]]:
+def swallowing(server: FakeServer) -> Callable[[Request], Awaitable[Reply]]:
     """A send that answers when it is cancelled."""
 
     async def send(request: Request) -> Reply:
@@ -205,21 +206,19 @@ def swallowing(core: MimiCore, server: FakeServer) -> Callable[[Request], Awaita
 
 
 async def test_a_send_that_swallows_the_cut_and_answers_late_leaves_a_user_and_an_open_gate() -> None:
-    """The caller has left with a timeout; what was made then is kept, told, and no failure."""
-    server, news = FakeServer(), News()
+    """The caller has left with a timeout; what was created then is stored, delivered, and not a failure."""
+    server, observer = FakeServer(), Observer()
     store = await store_with(server.add_user(), "a")
-    core = core_of(server, store=store, account=None)
-    core.observe(news)
+    core = core_of(server, send=swallowing(server), store=store, account=None, timeouts=Timeouts(call=0.02))
+    core.observe(observer)
     cancels: list[object] = []
     core.observe(lambda _, **__: cancels.append((task := asyncio.current_task()) and task.cancelling()))
-    core._shared.records = type(core._shared.records)(swallowing(core, server), store, None)
-    core._shared.patience = 0.02
     async with core:
-        auth = core._controllers.of("a")
+        auth = controller_of(core, "a")
         with pytest.raises(ServerTimeoutError):
             await auth.restore()
         await settle()
-        assert news.kinds == [(auth.current_user, None, None)]
+        assert observer.kinds == [(auth.current_user, None, None)]
         assert cancels == [0], "its receivers run in a task that is not cancelled any more"
         assert auth.gate.is_open
         assert await core.present(whose, account="a") == auth.current_user is not None

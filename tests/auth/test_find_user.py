@@ -1,4 +1,4 @@
-"""Asking who the user is by now: another product may have changed it, erased it, or made the first one."""
+"""The user as it is now: another product may have changed it, erased it, or made the first one."""
 
 import pytest
 
@@ -7,35 +7,25 @@ from mimi_async import (
     ErasedAnonymousIdError,
     ForciblyLoggedOutError,
     LogInAnonymously,
-    MimiUser,
     ServerBusyError,
     StoreConflictError,
     StoreUnavailableError,
     UnknownAnonymousIdError,
 )
-from mimi_async.stores import MemoryStore
 
 from ..doubles import an_id
 from .launches import ACCOUNT, App, raising, returning
 
 
-async def other_product(app: App) -> MimiUser:
-    """Make a user on another product, with a store of its own."""
-    async with app.core(store=MemoryStore()) as core:
-        user = await core.auth.ensure_user()
-    app.forget_the_past()
-    return user
-
-
 async def test_finds_what_another_product_has_changed(app: App) -> None:
     old = await app.first_launch()
     async with app.core() as core:
-        async with app.core(store=MemoryStore()) as product:
+        async with app.product() as product:
             await product.auth.authenticate(LogInAnonymously(old.anonymous_id))
             new = await product.auth.update_user(sex="male")
-        app.news.told.clear()
+        app.observer.updates.clear()
         assert await core.auth.find_user() == new == core.auth.current_user
-    assert app.news.kinds == [(new, old, None)]
+    assert app.observer.kinds == [(new, old, None)]
     assert app.store.writes == []
 
 
@@ -47,30 +37,27 @@ async def test_finds_the_first_user_that_another_product_has_made(app: App) -> N
 
     async with app.core(known_id=known_id) as core:
         assert await core.auth.find_user() is None
-        user = await other_product(app)
+        user = await app.make_user_elsewhere()
         ids[ACCOUNT] = user.anonymous_id
         assert await core.auth.find_user() == user == core.auth.current_user
-    assert app.news.kinds == [(user, None, None)]
+    assert app.observer.kinds == [(user, None, None)]
     assert app.server.users == 1
 
 
 async def test_finds_that_another_product_has_erased_the_user(app: App) -> None:
     old = await app.first_launch()
     async with app.core() as core:
-        async with app.core(store=MemoryStore()) as product:
-            await product.auth.authenticate(LogInAnonymously(old.anonymous_id))
-            await product.auth.reset()
-        app.news.told.clear()
+        await app.erase_elsewhere(old)
         assert await core.auth.find_user() is None
         assert core.auth.gate.is_open
-    assert app.news.kinds == [(None, old, ErasedAnonymousIdError)]
+    assert app.observer.kinds == [(None, old, ErasedAnonymousIdError)]
     assert await app.record() is None
 
 
-async def test_makes_nobody(app: App) -> None:
+async def test_creates_no_user(app: App) -> None:
     async with app.core() as core:
         assert await core.auth.find_user() is None
-    assert (app.asked, app.store.writes, app.news.told) == ([], [], [])
+    assert (app.asked, app.store.writes, app.observer.updates) == ([], [], [])
 
 
 async def test_a_server_that_does_not_answer_is_no_verdict(app: App) -> None:
@@ -83,7 +70,7 @@ async def test_a_server_that_does_not_answer_is_no_verdict(app: App) -> None:
     assert app.store.writes == []
 
 
-async def test_an_account_service_that_does_not_answer_is_never_nobody(app: App) -> None:
+async def test_an_account_service_that_does_not_answer_never_means_no_user(app: App) -> None:
     answers = [returning(None), raising(OSError("down"))]
 
     async def known_id(account: str) -> AnonymousId | None:
@@ -115,11 +102,11 @@ async def test_a_user_that_the_server_no_longer_knows_is_forced_out(app: App) ->
     async with app.core() as core:
         app.server.revoke_tokens()
         app.server.fail("/v1/sessions", problem="unknown-anonymous-id")
-        app.news.told.clear()
+        app.observer.updates.clear()
         with pytest.raises(ForciblyLoggedOutError):
             await core.auth.find_user()
         assert not core.auth.gate.is_open
-    assert app.news.kinds == [(None, old, ForciblyLoggedOutError)]
+    assert app.observer.kinds == [(None, old, ForciblyLoggedOutError)]
 
 
 async def test_finds_that_another_process_on_the_same_store_has_logged_out(app: App) -> None:
@@ -128,9 +115,9 @@ async def test_finds_that_another_process_on_the_same_store_has_logged_out(app: 
         async with app.core() as process:
             await process.auth.log_out()
         app.server.revoke_tokens()
-        app.news.told.clear()
+        app.observer.updates.clear()
         assert await core.auth.find_user() is None
-    assert app.news.kinds == [(None, old, None)]
+    assert app.observer.kinds == [(None, old, None)]
 
 
 async def test_a_store_that_conflicts_again_and_again_is_no_answer(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +129,7 @@ async def test_a_store_that_conflicts_again_and_again_is_no_answer(app: App, mon
             raise StoreConflictError(msg)
 
         app.server.revoke_tokens()
-        monkeypatch.setattr(type(core.auth), "_follow", conflict)
+        monkeypatch.setattr("mimi_async.auth.actions.resolve", conflict)
         with pytest.raises(StoreConflictError):
             await core.auth.find_user()
         assert core.auth.current_user == user
@@ -156,12 +143,12 @@ async def test_finds_the_user_that_another_product_has_made_in_place_of_an_erase
         return ids.get(account)
 
     async with app.core(known_id=known_id) as core:
-        async with app.core(store=MemoryStore()) as product:
+        async with app.product() as product:
             await product.auth.authenticate(LogInAnonymously(old.anonymous_id))
             await product.auth.reset()
             new = await product.auth.ensure_user()
         ids[ACCOUNT] = new.anonymous_id
-        app.forget_the_past()
+        app.clear_records()
         assert await core.auth.find_user() == new == core.auth.current_user
-    assert app.news.kinds == [(None, old, ErasedAnonymousIdError), (new, None, None)]
+    assert app.observer.kinds == [(None, old, ErasedAnonymousIdError), (new, None, None)]
     assert app.server.users == 1

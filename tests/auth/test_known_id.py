@@ -11,33 +11,24 @@ from mimi_async import (
     ConfigurationError,
     ErasedAnonymousIdError,
     InvalidAnonymousIdError,
-    LogInAnonymously,
     MimiError,
-    MimiUser,
     StoreUnavailableError,
+    Timeouts,
     UnknownAnonymousIdError,
 )
-from mimi_async.identity import CreateKey
-from mimi_async.stores import MemoryStore, StoredIdentity
+from mimi_async.secret import CreateKey
+from mimi_async.stores import StoredIdentity
 
-from .launches import ACCOUNT, DOORS, App, Door, raising, returning
+from .launches import ACCOUNT, ENTRIES, App, Entry, raising, returning
 
 SESSIONS = "/v1/sessions"
 LOG_IN = ("POST", SESSIONS)
 STRANGE_ID = AnonymousId("3f2a0000-0000-4000-8000-00000000cafe")
 
-every_door = pytest.mark.parametrize("door", DOORS)
-PENDING = StoredIdentity.pending(CreateKey.fresh())
+every_entry = pytest.mark.parametrize("entry", ENTRIES)
+PENDING = StoredIdentity.pending(CreateKey.generate())
 
 nothing_or_pending = pytest.mark.parametrize("stored", [None, PENDING], ids=["nothing", "pending"])
-
-
-async def _user_of_another_product(app: App) -> MimiUser:
-    async with app.core(store=MemoryStore(), credentials=app.server.new_client()) as core:
-        await core.auth.ensure_user()
-        user = await core.auth.update_user(year_of_birth=1980)
-    app.forget_the_past()
-    return user
 
 
 async def _put(app: App, stored: StoredIdentity | None) -> None:
@@ -45,69 +36,63 @@ async def _put(app: App, stored: StoredIdentity | None) -> None:
         await app.put(stored)
 
 
-@every_door
+@every_entry
 @nothing_or_pending
-async def test_its_id_is_logged_in_and_kept(app: App, door: Door, stored: StoredIdentity | None) -> None:
-    user = await _user_of_another_product(app)
+async def test_its_id_is_logged_in_and_kept(app: App, entry: Entry, stored: StoredIdentity | None) -> None:
+    user = await app.make_user_elsewhere()
     await _put(app, stored)
-    async with app.restored(door, known_id=returning(user.anonymous_id)) as restored:
-        assert restored.auth.gate.is_open
-        assert restored.auth.current_user == user
-    record = await app.record()
-    assert record is not None
-    assert (record.state, record.secret, record.user_id) == ("active", user.anonymous_id, user.id)
+    async with app.restore(entry, known_id=returning(user.anonymous_id)) as restored:
+        restored.assert_open(user)
+    await app.assert_stored("active", user)
     assert app.store.writes == ["replace"]
-    assert app.news.kinds == [(user, None, None)]
+    assert app.observer.kinds == [(user, None, None)]
     assert app.asked == [LOG_IN]
     assert app.server.users == 1
 
 
-@every_door
+@every_entry
 @nothing_or_pending
 async def test_its_id_is_set_aside_where_the_server_does_not_know_it(
-    app: App, door: Door, stored: StoredIdentity | None
+    app: App, entry: Entry, stored: StoredIdentity | None
 ) -> None:
     await _put(app, stored)
-    async with app.restored(door, known_id=returning(STRANGE_ID)) as restored:
+    async with app.restore(entry, known_id=returning(STRANGE_ID)) as restored:
         assert isinstance(restored.error, UnknownAnonymousIdError)
         restored.assert_shut()
         with pytest.raises(UnknownAnonymousIdError):
             await restored.auth.ensure_user()
-    record = await app.record()
-    assert record is not None
+    record = await app.load_record()
     assert (record.state, record.secret, record.user_id) == ("rejected", STRANGE_ID, None)
-    assert app.news.kinds == [(None, None, UnknownAnonymousIdError)]
+    assert app.observer.kinds == [(None, None, UnknownAnonymousIdError)]
     assert app.server.users == 0
 
 
 async def test_its_id_that_was_set_aside_heals_when_the_server_knows_it(app: App) -> None:
-    user = await _user_of_another_product(app)
+    user = await app.make_user_elsewhere()
     app.server.fail(SESSIONS, problem="unknown-anonymous-id")
     async with app.core(known_id=returning(user.anonymous_id)):
         pass
     async with app.core() as core:
         assert core.auth.current_user == user
-    record = await app.record()
-    assert record is not None
+    record = await app.load_record()
     assert (record.state, record.user_id) == ("active", user.id)
 
 
-@every_door
-async def test_its_id_of_an_erased_user_counts_as_none_and_the_host_is_told(app: App, door: Door) -> None:
-    user = await _erased(app)
-    async with app.restored(door, known_id=returning(user.anonymous_id)) as restored:
-        assert restored.auth.gate.is_open
-        assert restored.auth.current_user is None
+@every_entry
+async def test_its_id_of_an_erased_user_counts_as_none_and_is_delivered(app: App, entry: Entry) -> None:
+    user = await app.make_user_elsewhere()
+    await app.erase_elsewhere(user)
+    async with app.restore(entry, known_id=returning(user.anonymous_id)) as restored:
+        restored.assert_open(None)
     assert await app.record() is None
     assert app.store.writes == []
-    assert app.news.kinds == [(None, None, ErasedAnonymousIdError)]
-    error = app.news.told[0].error
-    assert isinstance(error, ErasedAnonymousIdError)
-    assert error.anonymous_id == user.anonymous_id
+    assert app.observer.kinds == [(None, None, ErasedAnonymousIdError)]
+    assert app.erased_id == user.anonymous_id
 
 
 async def test_its_id_of_an_erased_user_does_not_keep_a_new_one_from_being_made(app: App) -> None:
-    user = await _erased(app)
+    user = await app.make_user_elsewhere()
+    await app.erase_elsewhere(user)
     async with app.core(known_id=returning(user.anonymous_id)) as core:
         fresh = await core.auth.ensure_user()
     assert fresh.anonymous_id != user.anonymous_id
@@ -115,20 +100,12 @@ async def test_its_id_of_an_erased_user_does_not_keep_a_new_one_from_being_made(
 
 
 async def test_its_id_of_an_erased_user_lets_a_pending_creation_go_on(app: App) -> None:
-    user = await _erased(app)
+    user = await app.make_user_elsewhere()
+    await app.erase_elsewhere(user)
     await app.put(PENDING)
     async with app.core(known_id=returning(user.anonymous_id)) as core:
         assert core.auth.current_user is not None
     assert app.server.users == 1
-
-
-async def _erased(app: App) -> MimiUser:
-    user = await _user_of_another_product(app)
-    async with app.core(store=MemoryStore()) as core:
-        await core.auth.authenticate(LogInAnonymously(user.anonymous_id))
-        await core.auth.reset()
-    app.forget_the_past()
-    return user
 
 
 def _table_without_it(account: str) -> Any:
@@ -148,14 +125,14 @@ FAILURES = {
 }
 
 
-@every_door
+@every_entry
 @nothing_or_pending
 @pytest.mark.parametrize("known_id", FAILURES.values(), ids=FAILURES.keys())
 async def test_its_failure_is_never_taken_for_no_user(
-    app: App, door: Door, stored: StoredIdentity | None, known_id: Callable[[str], Any]
+    app: App, entry: Entry, stored: StoredIdentity | None, known_id: Callable[[str], Any]
 ) -> None:
     await _put(app, stored)
-    async with app.restored(door, known_id=known_id) as restored:
+    async with app.restore(entry, known_id=known_id) as restored:
         assert isinstance(restored.error, StoreUnavailableError)
         restored.assert_shut()
         assert "hunter2" not in str(restored.error)
@@ -165,29 +142,29 @@ async def test_its_failure_is_never_taken_for_no_user(
     assert await app.record() == stored
     assert app.store.writes == []
     assert app.asked == []
-    assert set(app.news.kinds) == {(None, None, StoreUnavailableError)}
+    assert set(app.observer.kinds) == {(None, None, StoreUnavailableError)}
     assert app.server.users == 0
 
 
-@every_door
+@every_entry
 @nothing_or_pending
 async def test_its_silence_ends_at_the_deadline_and_is_never_taken_for_no_user(
-    app: App, door: Door, stored: StoredIdentity | None
+    app: App, entry: Entry, stored: StoredIdentity | None
 ) -> None:
     await _put(app, stored)
     core_settings = {"known_id": lambda _: asyncio.Event().wait()}
-    app.patience = 0.25
-    async with app.restored(door, **core_settings) as restored:
+    app.timeouts = Timeouts(call=0.25, retry_base=0.0)
+    async with app.restore(entry, **core_settings) as restored:
         assert isinstance(restored.error, StoreUnavailableError)
         restored.assert_shut()
     assert await app.record() == stored
     assert app.asked == []
-    assert app.news.kinds == [(None, None, StoreUnavailableError)]
+    assert app.observer.kinds == [(None, None, StoreUnavailableError)]
 
 
 @pytest.mark.parametrize("answer", ["3f2a0000-0000-4000-8000-00000000cafe", 17, b"id", False])
 async def test_its_answer_of_another_type_is_refused(app: App, answer: object) -> None:
-    async with app.restored("auth_for", known_id=returning(answer)) as restored:
+    async with app.restore("auth_for", known_id=returning(answer)) as restored:
         assert isinstance(restored.error, ConfigurationError)
         assert "AnonymousId(text)" in str(restored.error)
         with pytest.raises(ConfigurationError):
@@ -206,7 +183,7 @@ async def test_it_is_asked_before_a_user_is_made(app: App) -> None:
 
     async with app.core(known_id=known_id) as core:
         assert core.auth.current_user is None
-        elsewhere = await _user_of_another_product(app)
+        elsewhere = await app.make_user_elsewhere()
         answers.append(elsewhere.anonymous_id)
         assert await core.auth.ensure_user() == elsewhere
     assert app.server.users == 1
@@ -223,8 +200,8 @@ async def test_a_call_on_the_same_account_from_within_it_is_refused_at_once(app:
     assert app.asked == []
 
 
-async def test_what_it_raises_hangs_on_no_error_of_ours(app: App) -> None:
-    async with app.restored("auth_for", known_id=raising(RuntimeError("hunter2"))) as restored:
+async def test_its_exception_is_neither_cause_nor_context_of_an_error(app: App) -> None:
+    async with app.restore("auth_for", known_id=raising(RuntimeError("hunter2"))) as restored:
         error: MimiError | None = restored.error
         assert error is not None
         assert error.__cause__ is None

@@ -12,7 +12,6 @@ from mimi_async import (
     ErasedAnonymousIdError,
     ForciblyLoggedOutError,
     MimiError,
-    MimiUser,
     NotAuthenticatedError,
     NotRestoredError,
     NotStartedError,
@@ -23,10 +22,10 @@ from mimi_async import (
     StoreConflictError,
     StoreUnavailableError,
 )
-from mimi_async.stores import MemoryStore, StoredIdentity
 from mimi_async.testing import SentReply
 
-from .launches import ACCOUNT, App, raising
+from ..doubles import set_timeouts
+from .launches import App, raising
 from .stores_for_tests import AFTER_FORGET, AFTER_REPLACE, BEFORE_FORGET, BEFORE_LOAD, BEFORE_REPLACE
 
 USER = "/v1/user"
@@ -71,11 +70,11 @@ async def test_leaves_user_and_record_as_they_were_when_it_fails(app: App, failu
         plan(app)
         with pytest.raises(error):
             await core.auth.reset()
-        app.server.heal()
+        app.server.clear_faults()
         assert core.auth.current_user == user
         assert core.auth.gate.is_open
-        await _assert_active(app, user)
-        assert app.news.kinds == [(user, None, None), (user, user, error)]
+        await app.assert_stored("active", user)
+        assert app.observer.kinds == [(user, None, None), (user, user, error)]
         assert app.server.users == 1
         await core.auth.reset()
     assert app.server.users == 0
@@ -89,31 +88,25 @@ async def test_leaves_user_and_record_as_they_were_when_the_store_hangs_while_it
     user = await app.first_launch()
     async with app.core() as core:
         app.store.at(moment, hang)  # type: ignore[arg-type]  # a moment
-        core._shared.patience = 0.1
+        set_timeouts(core, call=0.1)
         with pytest.raises(StoreUnavailableError):
             await core.auth.reset()
-        core._shared.patience = 30.0
+        set_timeouts(core, call=30.0)
         assert (await core.auth.reload_user()) == user
-        await _assert_active(app, user)
-    assert app.news.kinds == [(user, None, None), (user, user, StoreUnavailableError)]
+        await app.assert_stored("active", user)
+    assert app.observer.kinds == [(user, None, None), (user, user, StoreUnavailableError)]
     assert app.server.users == 1
-
-
-async def _assert_active(app: App, user: MimiUser) -> None:
-    record = await app.record()
-    assert record is not None
-    assert (record.state, record.secret, record.user_id) == ("active", user.anonymous_id, user.id)
 
 
 async def test_an_erasure_without_an_answer_by_the_deadline_is_put_back(app: App) -> None:
     user = await app.first_launch()
     async with app.core() as core, app.server.hold(USER, method="DELETE"):
-        core._shared.patience = 0.1
+        set_timeouts(core, call=0.1)
         with pytest.raises(ServerTimeoutError):
             await core.auth.reset()
-        core._shared.patience = 30.0
+        set_timeouts(core, call=30.0)
         await core.auth.log_out()
-    assert app.news.kinds == [(user, None, None), (user, user, ServerTimeoutError), (None, user, None)]
+    assert app.observer.kinds == [(user, None, None), (user, user, ServerTimeoutError), (None, user, None)]
 
 
 async def test_the_next_call_learns_of_an_erasure_that_worked_after_all(app: App) -> None:
@@ -123,13 +116,13 @@ async def test_the_next_call_learns_of_an_erasure_that_worked_after_all(app: App
         with pytest.raises(StoreUnavailableError):
             await core.auth.reset()
         assert app.server.users == 0
-        await _assert_active(app, user)
+        await app.assert_stored("active", user)
         with pytest.raises(ErasedAnonymousIdError):
             await core.auth.reload_user()
         assert core.auth.current_user is None
         assert core.auth.gate.is_open
     assert await app.record() is None
-    assert app.news.kinds == [
+    assert app.observer.kinds == [
         (user, None, None),
         (user, user, StoreUnavailableError),
         (None, user, ErasedAnonymousIdError),
@@ -146,13 +139,11 @@ async def test_what_could_not_be_put_back_is_put_back_by_the_next_call(app: App)
         with pytest.raises(NotRestoredError):
             _ = core.auth.current_user
         assert not core.auth.gate.is_open
-        record = await app.record()
-        assert record is not None
-        assert record.state == "erasing"
+        assert (await app.load_record()).state == "erasing"
         assert await core.auth.ensure_user() == user
         assert core.auth.gate.is_open
     assert app.server.users == 1
-    assert app.news.kinds == [(user, None, None), (user, user, ProtocolError)]
+    assert app.observer.kinds == [(user, None, None), (user, user, ProtocolError)]
 
 
 def _refusing_what_follows(app: App) -> Callable[[], Awaitable[object]]:
@@ -181,21 +172,19 @@ async def test_the_next_restore_finishes_what_leaving_the_core_cut_off(app: App,
     await app.first_launch()
     async with app.server.hold(USER, method="DELETE", processed=processed) as held:
         async with app.core() as core:
-            core._turns.grace = 0.0
+            set_timeouts(core, shutdown=0.0)
             reset = asyncio.create_task(core.auth.reset())
             await held.arrived.wait()
         with pytest.raises(NotStartedError):
             await reset
-        record = await app.record()
-        assert record is not None
-        assert record.state == "erasing"
-    app.forget_the_past()
+        assert (await app.load_record()).state == "erasing"
+    app.clear_records()
     async with app.core() as core:
         assert core.auth.current_user is None
         assert core.auth.gate.is_open
     assert await app.record() is None
     assert app.server.users == 0
-    assert app.news.kinds == [(None, None, ErasedAnonymousIdError)]
+    assert app.observer.kinds == [(None, None, ErasedAnonymousIdError)]
 
 
 async def test_an_id_that_the_server_does_not_know_is_set_aside_and_the_user_forced_out(app: App) -> None:
@@ -206,57 +195,52 @@ async def test_an_id_that_the_server_does_not_know_is_set_aside_and_the_user_for
             await core.auth.reset()
         assert core.auth.current_user is None
         assert not core.auth.gate.is_open
-    record = await app.record()
-    assert record is not None
-    assert (record.state, record.secret) == ("rejected", user.anonymous_id)
-    assert app.news.kinds[-1] == (None, user, ForciblyLoggedOutError)
+    await app.assert_stored("rejected", user)
+    assert app.observer.kinds[-1] == (None, user, ForciblyLoggedOutError)
     assert app.server.users == 1
 
 
 async def test_never_says_erased_where_another_process_has_made_it_undone(app: App) -> None:
     user = await app.first_launch()
     async with app.core() as core:
-        app.store.at(AFTER_REPLACE, lambda: app.put(StoredIdentity.active(user.anonymous_id, user.id)))
+        app.store.at(AFTER_REPLACE, lambda: app.put_user(user))
         with pytest.raises(StoreConflictError):
             await core.auth.reset()
         assert core.auth.current_user == user
         assert app.server.users == 1
         await core.auth.reset()
     assert app.server.users == 0
-    assert app.news.kinds[-1] == (None, user, ErasedAnonymousIdError)
+    assert app.observer.kinds[-1] == (None, user, ErasedAnonymousIdError)
 
 
 async def test_a_log_out_does_not_undo_a_reset_that_another_process_has_begun(app: App) -> None:
     user = await app.first_launch()
     async with app.core() as core:
-        await app.put(StoredIdentity(state="erasing", secret=user.anonymous_id, user_id=user.id))
+        await app.put_state("erasing")
         await core.auth.log_out()
         assert core.auth.current_user is None
     assert app.server.users == 0
-    assert app.news.kinds[-1] == (None, user, ErasedAnonymousIdError)
+    assert app.observer.kinds[-1] == (None, user, ErasedAnonymousIdError)
 
 
 async def test_never_erases_a_user_that_another_process_has_logged_in(app: App) -> None:
     user = await app.first_launch()
-    async with app.core(store=MemoryStore()) as core:
-        other = await core.auth.ensure_user()
+    other = await app.make_user_elsewhere()
     async with app.core() as core:
-        await app.put(StoredIdentity.active(other.anonymous_id, other.id))
+        await app.put_user(other)
         with pytest.raises(StoreConflictError):
             await core.auth.reset()
         assert core.auth.current_user == other
-    assert app.news.kinds[-1] == (other, user, None)
+    assert app.observer.kinds[-1] == (other, user, None)
     assert app.server.users == 2
 
 
 async def test_has_nothing_to_erase_where_another_process_has_logged_out(app: App) -> None:
     user = await app.first_launch()
     async with app.core() as core:
-        record = await app.record()
-        assert record is not None
-        await app.store.inner.forget(ACCOUNT, record)
+        await app.forget_record()
         with pytest.raises(NotAuthenticatedError, match="another process"):
             await core.auth.reset()
         assert core.auth.current_user is None
-    assert app.news.kinds[-1] == (None, user, None)
+    assert app.observer.kinds[-1] == (None, user, None)
     assert app.server.users == 1

@@ -1,4 +1,4 @@
-"""Whatever is no verdict leaves the record alone, shuts the gate, is told once, and the next call tries again."""
+"""A failure that is not a verdict keeps the record and shuts the gate; the next call tries again."""
 
 import contextlib
 import json
@@ -22,12 +22,14 @@ from mimi_async import (
     ServerBusyError,
     ServerTimeoutError,
     ServerUnreachableError,
+    Timeouts,
     UnserviceableError,
     wire,
 )
 from mimi_async.testing import IdentityServer, SentReply
 
-from .launches import DOORS, App
+from ..internals import context_of
+from .launches import ENTRIES, App
 
 SESSIONS = "/v1/sessions"
 PROBLEM = "application/problem+json"
@@ -121,7 +123,12 @@ FAILURES = {
     "reset": Failure(ServerUnreachableError, lambda server: server.drop_request(SESSIONS, times=None), 3),
     "reply lost": Failure(ServerUnreachableError, lambda server: server.drop_reply(SESSIONS, times=None), 3),
     "no such name": Failure(ServerUnreachableError, settings=_nowhere, requests=0),
-    "timeout": Failure(ServerTimeoutError, lambda server: server.delay(SESSIONS, 2), 3),
+    "timeout": Failure(
+        ServerTimeoutError,
+        lambda server: server.delay(SESSIONS, 2),
+        3,
+        settings=lambda _: {"timeouts": Timeouts(attempt=0.5, retry_base=0.0)},
+    ),
     "no TLS": Failure(
         InsecureServerError, settings=lambda server: {"server": server.url.replace("http:", "https:")}, requests=0
     ),
@@ -165,9 +172,7 @@ FAILURES = {
 
 
 @pytest.fixture
-def failure(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Failure:
-    if request.param == "timeout":
-        monkeypatch.setattr("mimi_async.transport.patience.ATTEMPT_SECONDS", 0.5)
+def failure(request: pytest.FixtureRequest) -> Failure:
     return FAILURES[str(request.param)]
 
 
@@ -177,18 +182,18 @@ async def test_keeps_the_record_and_shuts_the_gate_when_it_gets_no_verdict(app: 
     user = await app.first_launch()
     kept = await app.record()
     failure.plan(app.server)
-    for door in DOORS:
-        app.forget_the_past()
+    for entry in ENTRIES:
+        app.clear_records()
         settings = failure.settings(app.server)
-        async with settings.get("session", contextlib.nullcontext()), app.restored(door, **settings) as restored:
+        async with settings.get("session", contextlib.nullcontext()), app.restore(entry, **settings) as restored:
             assert type(restored.error) is failure.error
-            assert restored.has_started is (door != "start")
+            assert restored.has_started is (entry != "start")
             restored.assert_shut()
-            assert app.news.kinds == [(None, None, failure.error)]
+            assert app.observer.kinds == [(None, None, failure.error)]
             assert app.asked == [("POST", SESSIONS)] * failure.requests
         assert app.store.writes == []
         assert await app.record() == kept
-    app.server.heal()
+    app.server.clear_faults()
     async with app.core() as core:
         assert core.auth.current_user == user
     assert await app.record() == kept
@@ -200,13 +205,13 @@ async def test_keeps_the_record_and_shuts_the_gate_when_it_gets_no_verdict(app: 
 async def test_the_next_call_after_a_failure_that_may_pass_tries_again(app: App, failure: Failure) -> None:
     user = await app.first_launch()
     failure.plan(app.server)
-    async with app.restored("auth_for") as restored:
+    async with app.restore("auth_for") as restored:
         with pytest.raises(failure.error):
             await restored.auth.ensure_user()
-        app.server.heal()
+        app.server.clear_faults()
         assert await restored.auth.ensure_user() == user
         assert restored.auth.gate.is_open
-    assert app.news.kinds == [(None, None, failure.error), (None, None, failure.error), (user, None, None)]
+    assert app.observer.kinds == [(None, None, failure.error), (None, None, failure.error), (user, None, None)]
     assert app.store.writes == []
     assert app.server.users == 1
 
@@ -216,12 +221,12 @@ async def test_the_next_call_after_a_failure_that_may_pass_tries_again(app: App,
 async def test_a_failure_that_can_not_pass_is_raised_again_without_a_request(app: App, failure: Failure) -> None:
     await app.first_launch()
     failure.plan(app.server)
-    async with app.restored("auth_for", **failure.settings(app.server)) as restored:
+    async with app.restore("auth_for", **failure.settings(app.server)) as restored:
         with pytest.raises(failure.error) as caught:
             await restored.auth.ensure_user()
         assert caught.value is not restored.error
         assert app.asked == [("POST", SESSIONS)]
-    assert len(app.news.told) == 1
+    assert len(app.observer.updates) == 1
 
 
 @pytest.mark.parametrize("store", ["memory"], indirect=True)
@@ -229,9 +234,9 @@ async def test_a_start_that_fails_closes_what_it_had_opened(app: App) -> None:
     user = await app.first_launch()
     app.server.fail(times=None)
     entered = app.store.is_entered
-    async with app.restored("start") as restored:
+    async with app.restore("start") as restored:
         assert app.store.is_entered == entered
         with pytest.raises(NotStartedError, match="async with core"):
             await restored.auth.ensure_user()
         with pytest.raises(NotStartedError):
-            await restored.core._shared.records.send(wire.log_in(user.anonymous_id))
+            await context_of(restored.core).sources.send(wire.log_in(user.anonymous_id))

@@ -11,51 +11,44 @@ from mimi_async import (
     CredentialsRejectedError,
     InvalidInputError,
     LogInAnonymously,
-    MimiUser,
     ServerBusyError,
     StartupError,
     StoreCorruptError,
     UnknownAnonymousIdError,
     ViewsClosedError,
 )
-from mimi_async.auth.controller import AuthController
-from mimi_async.identity import CreateKey
-from mimi_async.stores import MemoryStore, SQLiteStore, StoredIdentity
+from mimi_async.secret import CreateKey
+from mimi_async.stores import SQLiteStore, StoredIdentity
 from mimi_async.testing import IdentityServer
 
-from .launches import ACCOUNT, DOORS, App, Door
+from ..doubles import whose as view
+from .launches import ACCOUNT, ENTRIES, App, Entry
 from .stores_for_tests import BEFORE_REPLACE, WatchedStore
 
 SESSIONS = "/v1/sessions"
 
-every_door = pytest.mark.parametrize("door", DOORS)
+every_entry = pytest.mark.parametrize("entry", ENTRIES)
 
 
-async def view(auth: AuthController) -> MimiUser | None:
-    return auth.current_user
-
-
-@every_door
-async def test_an_unknown_id_is_set_aside_and_kept(app: App, door: Door) -> None:
+@every_entry
+async def test_an_unknown_id_is_set_aside_and_kept(app: App, entry: Entry) -> None:
     user = await app.first_launch()
     app.server.fail(SESSIONS, problem="unknown-anonymous-id")
-    async with app.restored(door) as restored:
+    async with app.restore(entry) as restored:
         assert restored.has_started
         assert isinstance(restored.error, UnknownAnonymousIdError)
         restored.assert_shut()
-    record = await app.record()
-    assert record is not None
-    assert (record.state, record.secret, record.user_id) == ("rejected", user.anonymous_id, user.id)
+    await app.assert_stored("rejected", user)
     assert app.store.writes == ["replace"]
-    assert app.news.kinds == [(None, None, UnknownAnonymousIdError)]
+    assert app.observer.kinds == [(None, None, UnknownAnonymousIdError)]
     assert app.server.users == 1
 
 
-@every_door
-async def test_nothing_is_made_in_place_of_an_unknown_id(app: App, door: Door) -> None:
+@every_entry
+async def test_nothing_is_made_in_place_of_an_unknown_id(app: App, entry: Entry) -> None:
     await app.first_launch()
     app.server.fail(SESSIONS, problem="unknown-anonymous-id", times=None)
-    async with app.restored(door) as restored:
+    async with app.restore(entry) as restored:
         with pytest.raises(UnknownAnonymousIdError, match=r"start_over\(\)"):
             await restored.auth.ensure_user()
         with pytest.raises(ViewsClosedError) as caught:
@@ -72,8 +65,7 @@ async def test_a_rejected_record_is_tried_again_at_each_launch_and_not_written_a
     for _ in range(3):
         async with app.core() as core:
             assert isinstance(core.auth.gate.cause, UnknownAnonymousIdError)
-        record = await app.record()
-        assert record is not None
+        record = await app.load_record()
         revisions.add(record.revision)
     assert app.asked == [("POST", SESSIONS)] * 3
     assert app.store.writes == ["replace"]
@@ -98,10 +90,9 @@ async def test_setting_aside_that_the_store_refuses_is_a_failed_start_and_keeps_
 
 
 async def test_another_id_can_be_logged_in_over_a_rejected_record(app: App) -> None:
-    await app.first_launch()
-    async with app.core(store=MemoryStore()) as core:
-        other = await core.auth.ensure_user()
-    app.forget_the_past()
+    """The rejected id is asked about first: here it is known again, and the host gets it before it is replaced."""
+    user = await app.first_launch()
+    other = await app.make_user_elsewhere()
     app.server.fail(SESSIONS, problem="unknown-anonymous-id")
     async with app.core() as core:
         assert not core.auth.gate.is_open
@@ -109,24 +100,23 @@ async def test_another_id_can_be_logged_in_over_a_rejected_record(app: App) -> N
         assert core.auth.gate.is_open
         assert core.auth.current_user == other
         assert await core.present(view) == other
-    record = await app.record()
-    assert record is not None
-    assert (record.state, record.secret) == ("active", other.anonymous_id)
-    assert app.news.kinds == [(None, None, UnknownAnonymousIdError), (other, None, None)]
+    await app.assert_stored("active", other)
+    updates = [(None, None, UnknownAnonymousIdError), (user, None, None), (other, user, None)]
+    assert app.observer.kinds == updates
 
 
-@every_door
-async def test_rejected_client_credentials_are_no_verdict_about_the_record(app: App, door: Door) -> None:
+@every_entry
+async def test_rejected_client_credentials_are_no_verdict_about_the_record(app: App, entry: Entry) -> None:
     user = await app.first_launch()
     kept = await app.record()
     app.server.remove_client(app.server.credentials)
-    async with app.restored(door) as restored:
+    async with app.restore(entry) as restored:
         assert isinstance(restored.error, CredentialsRejectedError)
         restored.assert_shut()
     assert await app.record() == kept
     assert app.store.writes == []
     assert app.asked == [("POST", SESSIONS)]
-    async with app.restored(door, credentials=app.server.new_client()) as restored:
+    async with app.restore(entry, credentials=app.server.new_client()) as restored:
         assert restored.auth.current_user == user
 
 
@@ -139,9 +129,8 @@ def path(disk: Path) -> Path:
 
 
 @pytest.fixture
-async def damaged(server: IdentityServer, path: Path, monkeypatch: pytest.MonkeyPatch) -> App:
+async def damaged(server: IdentityServer, path: Path) -> App:
     """An app whose one record a failing disk has changed."""
-    monkeypatch.setattr("mimi_async.transport.retries.JITTER_BASE", 0.0)
     app = App(server, WatchedStore(SQLiteStore(path)))
     await app.first_launch()
     damage(path)
@@ -158,10 +147,10 @@ def rows(path: Path, table: str = "identities") -> list[tuple[object, ...]]:
         return list(connection.execute(f"SELECT * FROM {table}"))
 
 
-@every_door
-async def test_a_corrupt_record_is_kept_untouched_and_nothing_is_made(damaged: App, path: Path, door: Door) -> None:
+@every_entry
+async def test_a_corrupt_record_is_kept_untouched_and_nothing_is_made(damaged: App, path: Path, entry: Entry) -> None:
     before = rows(path)
-    async with damaged.restored(door) as restored:
+    async with damaged.restore(entry) as restored:
         assert restored.has_started
         assert isinstance(restored.error, StoreCorruptError)
         restored.assert_shut()
@@ -172,7 +161,7 @@ async def test_a_corrupt_record_is_kept_untouched_and_nothing_is_made(damaged: A
     assert rows(path) == before
     assert damaged.store.writes == []
     assert damaged.asked == []
-    assert damaged.news.kinds == [(None, None, StoreCorruptError)]
+    assert damaged.observer.kinds == [(None, None, StoreCorruptError)]
     assert damaged.server.users == 1
 
 
@@ -186,15 +175,15 @@ async def test_starting_over_moves_a_corrupt_record_aside_and_only_then_a_user_c
         assert core.auth.current_user is None
         assert damaged.server.users == 1
         assert rows(path) == []
-        assert [row[:-1] for row in rows(path, "set_aside")] == before
+        assert [row[:-1] for row in rows(path, "quarantine")] == before
         user = await core.auth.ensure_user()
     assert damaged.server.users == 2
-    assert damaged.news.kinds == [(None, None, StoreCorruptError), (user, None, None)]
+    assert damaged.observer.kinds == [(None, None, StoreCorruptError), (user, None, None)]
     async with damaged.core() as core:
         assert core.auth.current_user == user
 
 
-async def test_starting_over_after_the_record_of_a_user_who_is_here_was_damaged_returns_the_id(
+async def test_start_over_after_the_record_of_a_known_user_was_damaged_returns_the_id(
     server: IdentityServer, path: Path
 ) -> None:
     app = App(server, WatchedStore(SQLiteStore(path)))
@@ -206,7 +195,7 @@ async def test_starting_over_after_the_record_of_a_user_who_is_here_was_damaged_
     assert app.server.users == 1
 
 
-async def test_starting_over_after_an_unknown_id_returns_it_and_only_then_a_user_can_be_made(app: App) -> None:
+async def test_start_over_after_an_unknown_id_returns_it_and_only_then_a_user_can_be_created(app: App) -> None:
     old = await app.first_launch()
     app.server.fail(SESSIONS, problem="unknown-anonymous-id", times=None)
     async with app.core() as core:
@@ -230,13 +219,13 @@ async def test_starting_over_refuses_intact_records(app: App) -> None:
         assert core.auth.gate.is_open
     assert await app.record() == kept
     assert app.store.writes == []
-    assert app.news.kinds == [(user, None, None)]
+    assert app.observer.kinds == [(user, None, None)]
 
 
 @pytest.mark.parametrize("state", ["pending", "active", "erasing"])
 async def test_starting_over_refuses_a_record_that_only_could_not_be_asked_for(app: App, state: str) -> None:
     if state == "pending":
-        await app.put(StoredIdentity.pending(CreateKey.fresh()))
+        await app.put(StoredIdentity.pending(CreateKey.generate()))
     else:
         user = await app.first_launch()
         await app.put(StoredIdentity(state=state, secret=user.anonymous_id, user_id=user.id))  # type: ignore[arg-type]  # a state

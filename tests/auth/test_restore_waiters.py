@@ -1,19 +1,17 @@
-"""Many wait for one restore: each has an answer of its own, and none can hurt another."""
+"""Callers that wait for one restore: each gets a result of its own, and the end of one affects no other."""
 
 import asyncio
 
 import pytest
 
-from mimi_async import AuthController, MimiUser, NotStartedError, ServerBusyError, ViewsClosedError
+from mimi_async import NotStartedError, ServerBusyError, ViewsClosedError
 
+from ..doubles import set_timeouts
+from ..doubles import whose as view
 from .launches import ACCOUNT, App
 
 SESSIONS = "/v1/sessions"
 LOG_IN = ("POST", SESSIONS)
-
-
-async def view(auth: AuthController) -> MimiUser | None:
-    return auth.current_user
 
 
 async def test_a_start_that_is_cancelled_keeps_the_record_and_closes_what_it_had_opened(app: App) -> None:
@@ -25,7 +23,7 @@ async def test_a_start_that_is_cancelled_keeps_the_record_and_closes_what_it_had
         presented = asyncio.create_task(core.present(view))
         started = asyncio.create_task(core.__aenter__())
         await held.arrived.wait()
-        core._turns.grace = 0.0
+        set_timeouts(core, shutdown=0.0)
         started.cancel()
         with pytest.raises(asyncio.CancelledError):
             await started
@@ -52,32 +50,21 @@ async def test_a_caller_that_is_cancelled_leaves_the_restore_to_the_others(app: 
         assert (await second).current_user == user
         assert await third == user
     assert app.asked == [LOG_IN]
-    assert app.news.kinds == [(user, None, None)]
+    assert app.observer.kinds == [(user, None, None)]
 
 
-async def test_all_who_wait_for_a_restore_that_fails_get_an_error_of_their_own(app: App) -> None:
+async def test_each_waiter_of_a_failed_restore_gets_its_own_error(app: App) -> None:
     await app.first_launch()
     app.server.fail(SESSIONS, times=None)
     async with app.core(account=None) as core:
         errors = await asyncio.gather(*(core.auth_for(ACCOUNT) for _ in range(100)), return_exceptions=True)
     assert {type(error) for error in errors} == {ServerBusyError}
     assert len({id(error) for error in errors}) == 100
-    assert app.asked == [LOG_IN] * 6  # who came during the first try make one fresh try, together
-    assert app.news.kinds == [(None, None, ServerBusyError)] * 2
+    assert app.asked == [LOG_IN] * 6  # callers that came during the first attempt share a new one
+    assert app.observer.kinds == [(None, None, ServerBusyError)] * 2
 
 
-async def test_all_views_that_come_after_a_failure_share_one_fresh_try(app: App) -> None:
-    user = await app.first_launch()
-    app.server.fail(SESSIONS, times=3)
-    async with app.core(account=None) as core:
-        with pytest.raises(ServerBusyError):
-            await core.auth_for(ACCOUNT)
-        users = await asyncio.gather(*(core.present(view, account=ACCOUNT) for _ in range(100)))
-    assert users == [user] * 100
-    assert app.asked == [LOG_IN] * 4
-
-
-async def test_all_views_that_share_a_try_that_fails_are_told_why(app: App) -> None:
+async def test_all_views_that_share_a_failed_attempt_raise_its_cause(app: App) -> None:
     await app.first_launch()
     app.server.fail(SESSIONS, times=None)
     async with app.core(account=None) as core:
@@ -89,12 +76,3 @@ async def test_all_views_that_share_a_try_that_fails_are_told_why(app: App) -> N
     assert len({id(error) for error in errors}) == 100
     assert all(isinstance(error.__cause__, ServerBusyError) for error in errors if isinstance(error, Exception))
     assert app.asked == [LOG_IN] * 9
-
-
-async def test_a_restore_of_one_account_that_fails_shuts_nobody_elses_views(app: App) -> None:
-    await app.first_launch()
-    app.server.fail(SESSIONS, problem="unknown-anonymous-id")
-    async with app.core(account=None) as core:
-        with pytest.raises(ViewsClosedError):
-            await core.present(view, account=ACCOUNT)
-        assert await core.present(view, account="another") is None

@@ -9,7 +9,6 @@ from mimi_async import (
     CredentialsRejectedError,
     ErasedAnonymousIdError,
     ForciblyLoggedOutError,
-    LogInAnonymously,
     MimiError,
     NotAuthenticatedError,
     ProtocolError,
@@ -19,11 +18,11 @@ from mimi_async import (
     ViewsClosedError,
 )
 from mimi_async.auth.controller import AuthController
-from mimi_async.stores import MemoryStore, StoredIdentity
 from mimi_async.testing import IdentityServer, SentReply, Settings
 from mimi_async.wire import TokenRejectedError
 
-from .launches import ACCOUNT, App
+from ..internals import state_of
+from .launches import App
 
 USER = "/v1/user"
 SESSIONS = "/v1/sessions"
@@ -37,7 +36,7 @@ async def test_a_rejected_token_is_renewed_and_the_request_replayed(app: App) ->
         app.server.revoke_tokens()
         assert await core.auth.reload_user() == user
     assert app.asked == [LOG_IN, READ, LOG_IN, READ]
-    assert app.news.kinds == [(user, None, None)]
+    assert app.observer.kinds == [(user, None, None)]
     assert app.store.writes == []
 
 
@@ -45,18 +44,18 @@ async def test_a_thousand_callers_with_an_expired_token_make_one_log_in(app: App
     user = await app.first_launch()
     async with app.core() as core:
         app.server.revoke_tokens()
-        app.forget_the_past()
+        app.clear_records()
         users = await asyncio.gather(*(core.auth.reload_user() for _ in range(1000)))
     assert all(one == user for one in users)
     assert app.asked.count(LOG_IN) == 1
     assert app.asked.count(READ) == 1001
-    assert app.news.told == []
+    assert app.observer.updates == []
 
 
 async def test_a_token_is_renewed_before_it_is_used_when_its_time_is_over(app: App) -> None:
     await app.first_launch()
     async with app.core() as core:
-        core.auth._token_ends = asyncio.get_running_loop().time()
+        state_of(core.auth).token_expires_at = asyncio.get_running_loop().time()
         await core.auth.reload_user()
         await core.auth.reload_user()
     assert app.asked == [LOG_IN, LOG_IN, READ, READ]
@@ -67,7 +66,7 @@ async def test_the_age_of_a_token_is_the_servers(app: App) -> None:
         there = App(server, app.store)
         async with there.core() as core:
             await core.auth.ensure_user()
-            rest = core.auth._token_ends - asyncio.get_running_loop().time()
+            rest = state_of(core.auth).token_expires_at - asyncio.get_running_loop().time()
     assert 100 < rest <= 123
 
 
@@ -81,10 +80,10 @@ async def test_a_server_that_rejects_every_token_is_asked_twice_and_no_more(app:
         assert core.auth.current_user == user
         assert core.auth.gate.is_open
     assert app.asked == [LOG_IN, READ, LOG_IN, READ]
-    assert app.news.kinds == [(user, None, None), (user, user, ProtocolError)]
+    assert app.observer.kinds == [(user, None, None), (user, user, ProtocolError)]
 
 
-async def test_a_strangers_401_is_no_reason_to_log_in(app: App) -> None:
+async def test_a_401_of_a_proxy_is_no_reason_to_log_in(app: App) -> None:
     user = await app.first_launch()
     async with app.core() as core:
         app.server.fail(USER, status=401)
@@ -111,44 +110,34 @@ async def test_a_user_that_the_server_no_longer_knows_is_forced_out_and_the_id_s
             await core.present(view)
         with pytest.raises(UnknownAnonymousIdError):
             await core.auth.ensure_user()
-        record = await app.record()
-        assert record is not None
-        assert (record.state, record.secret, record.user_id) == ("rejected", user.anonymous_id, user.id)
-        assert app.news.kinds[:2] == [(user, None, None), (None, user, ForciblyLoggedOutError)]
-        app.server.heal()
+        await app.assert_stored("rejected", user)
+        assert app.observer.kinds[:2] == [(user, None, None), (None, user, ForciblyLoggedOutError)]
+        app.server.clear_faults()
         assert await core.auth.ensure_user() == user
         assert core.auth.gate.is_open
     assert app.server.users == 1
 
 
-async def test_starting_over_after_being_forced_out_returns_the_id(app: App) -> None:
+async def test_start_over_after_a_forced_log_out_returns_the_id(app: App) -> None:
     user = await app.first_launch()
     async with app.core() as core:
-        app.server.revoke_tokens()
-        app.server.fail(SESSIONS, problem="unknown-anonymous-id", times=None)
-        with pytest.raises(ForciblyLoggedOutError):
-            await core.auth.reload_user()
+        await app.force_out(core)
         assert await core.auth.start_over() == user.anonymous_id
         assert core.auth.gate.is_open
         assert (await core.auth.ensure_user()).anonymous_id != user.anonymous_id
 
 
-async def test_a_user_that_was_erased_elsewhere_is_forgotten_and_the_host_told(app: App) -> None:
+async def test_a_user_that_was_erased_elsewhere_is_forgotten_and_the_erasure_delivered(app: App) -> None:
     user = await app.first_launch()
     async with app.core() as core:
-        async with app.core(store=MemoryStore()) as product:
-            await product.auth.authenticate(LogInAnonymously(user.anonymous_id))
-            await product.auth.reset()
-        app.news.told.clear()
+        await app.erase_elsewhere(user)
         with pytest.raises(ErasedAnonymousIdError):
             await core.auth.update_user(year_of_birth=1990)
         assert core.auth.current_user is None
         assert core.auth.gate.is_open
     assert await app.record() is None
-    assert app.news.kinds == [(None, user, ErasedAnonymousIdError)]
-    error = app.news.told[0].error
-    assert isinstance(error, ErasedAnonymousIdError)
-    assert error.anonymous_id == user.anonymous_id
+    assert app.observer.kinds == [(None, user, ErasedAnonymousIdError)]
+    assert app.erased_id == user.anonymous_id
 
 
 @pytest.mark.parametrize(
@@ -167,10 +156,10 @@ async def test_a_renewal_without_a_verdict_leaves_user_and_record(
             await core.auth.reload_user()
         assert core.auth.current_user == user
         assert core.auth.gate.is_open
-        app.server.heal()
+        app.server.clear_faults()
         assert await core.auth.reload_user() == user
     assert await app.record() == kept
-    assert app.news.kinds == [(user, None, None), (user, user, error)]
+    assert app.observer.kinds == [(user, None, None), (user, user, error)]
 
 
 @pytest.mark.parametrize("path", [USER, SESSIONS])
@@ -188,33 +177,29 @@ async def test_a_reply_about_another_subject_is_never_adopted(app: App, path: st
             await core.auth.reload_user()
         assert core.auth.current_user == user
     assert await app.record() == kept
-    assert app.news.kinds == [(user, None, None), (user, user, ProtocolError)]
+    assert app.observer.kinds == [(user, None, None), (user, user, ProtocolError)]
 
 
 async def test_a_renewal_learns_that_another_process_has_logged_out(app: App) -> None:
     user = await app.first_launch()
     async with app.core() as core:
-        record = await app.record()
-        assert record is not None
-        await app.store.inner.forget(ACCOUNT, record)
+        await app.forget_record()
         app.server.revoke_tokens()
         with pytest.raises(NotAuthenticatedError, match="another process"):
             await core.auth.update_user(sex="female")
         assert core.auth.current_user is None
-    assert app.news.kinds == [(user, None, None), (None, user, None)]
+    assert app.observer.kinds == [(user, None, None), (None, user, None)]
 
 
 async def test_a_renewal_never_acts_for_a_user_that_another_process_has_logged_in(app: App) -> None:
     user = await app.first_launch()
-    async with app.core(store=MemoryStore()) as core:
-        other = await core.auth.ensure_user()
-    app.forget_the_past()
+    other = await app.make_user_elsewhere()
     async with app.core() as core:
-        await app.put(StoredIdentity.active(other.anonymous_id, other.id))
+        await app.put_user(other)
         app.server.revoke_tokens()
         with pytest.raises(StoreConflictError):
             await core.auth.update_user(sex="female")
         assert core.auth.current_user == other
     assert ("PATCH", USER) in app.asked
     assert app.asked.count(("PATCH", USER)) == 1
-    assert app.news.kinds == [(user, None, None), (other, user, None)]
+    assert app.observer.kinds == [(user, None, None), (other, user, None)]

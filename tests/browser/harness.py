@@ -1,4 +1,4 @@
-"""A page of the hearing test as the server renders it, and a server that says what a test tells it to."""
+"""The page of the hearing test as the server renders it, and a server with scripted replies."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 from aiohttp import web
 
-from mimi_async.web.guard import FIELDS
+from mimi_async.web.security import FIELDS
 
 STATIC = Path(__file__).parents[2] / "mimi_async" / "web" / "static"
 POLICY = FIELDS["Content-Security-Policy"]
@@ -25,19 +25,19 @@ TEST_PAGE = """
     <button type="button" data-do="sample-left">Left</button><hr>
     <button type="button" data-do="begin">Begin the test</button>
     <button type="button" data-do="resume" hidden>Go on with your test</button>
-    <button type="button" data-do="anew" hidden>Begin anew</button></div>
+    <button type="button" data-do="restart" hidden>Begin again</button></div>
   <div data-step="run" hidden><h2 data-ear tabindex="-1"></h2>
     <progress max="1" value="0" aria-label="Progress"></progress>
     <button type="button" data-do="heard">I hear it</button><hr>
     <button type="button" data-do="stop">Stop</button></div>
   <div data-step="paused" hidden><h2 tabindex="-1">Paused</h2>
     <button type="button" data-do="resume">Resume</button>
-    <button type="button" data-do="anew">Begin once more</button></div>
-  <div data-step="trouble" hidden role="alert"><h2 data-title tabindex="-1"></h2><p data-detail></p>
+    <button type="button" data-do="restart">Begin once more</button></div>
+  <div data-step="error" hidden role="alert"><h2 data-title tabindex="-1"></h2><p data-detail></p>
     <a data-sign-in hidden target="_blank" rel="noopener">Sign in</a>
     <a data-leave href="/sign-in" hidden>To the hearing profile</a>
     <button type="button" data-do="retry" hidden>Try again</button>
-    <button type="button" data-do="anew" hidden>Start over</button>
+    <button type="button" data-do="restart" hidden>Start over</button>
     <button type="button" data-do="prepare" hidden>Check the sound</button></div>
   <p data-says role="status" aria-live="polite"></p>
 </section></main>
@@ -45,13 +45,17 @@ TEST_PAGE = """
 CLOSED_PAGE = '<main id="closed" data-retry-seconds="5"><h1>Closed</h1></main>'
 
 
-def turn(state: str, *, ear: str = "right", level: float | None = 30.0, progress: float = 0.0) -> dict[str, Any]:
+def trial(state: str, *, ear: str = "right", level: float | None = 30.0, progress: float = 0.0) -> dict[str, Any]:
     return {"state": state, "tone": {"ear": ear, "frequency": 1000, "level": level}, "progress": progress}
 
 
-def trouble(can: str, status: int, *, sign_in: str | None = None, **headers: str) -> web.Response:
-    body = {"title": f"Please {can}", "detail": "Something is wrong.", "can": can, "sign_in": sign_in}
+def error_reply(next_step: str, status: int, *, sign_in: str | None = None, **headers: str) -> web.Response:
+    body = {"title": f"Please {next_step}", "detail": "Something is wrong.", "next_step": next_step, "sign_in": sign_in}
     return web.json_response(body, status=status, headers={name.replace("_", "-"): headers[name] for name in headers})
+
+
+Reply = Mapping[str, Any] | web.Response | None
+"""JSON, a response, or None to cut the connection."""
 
 
 @attrs.define(eq=False)
@@ -63,15 +67,15 @@ class Site:
         asked: The path and the body of each request of the test.
         is_open: Whether /closed is open again.
         moved: Whether /closed leads to the sign-in, on another origin.
-        visits: How often /closed was asked for.
+        closed_requests: The number of requests of /closed.
     """
 
     url: str = ""
-    script: list[Mapping[str, Any] | web.Response | None] = attrs.field(factory=list)
+    script: list[Reply] = attrs.field(factory=list)
     asked: list[tuple[str, Any]] = attrs.field(factory=list)
     is_open: bool = False
     moved: bool = False
-    visits: int = 0
+    closed_requests: int = 0
     _go: asyncio.Event = attrs.field(factory=asyncio.Event)
 
     def hold(self) -> None:
@@ -93,7 +97,7 @@ class Site:
         return scripted if isinstance(scripted, web.Response) else web.json_response(scripted)
 
     async def show_closed(self, request: web.Request) -> web.Response:
-        self.visits += 1
+        self.closed_requests += 1
         await self._go.wait()
         if self.moved:
             elsewhere = self.url.replace("127.0.0.1", "localhost")
@@ -115,7 +119,7 @@ async def _script(request: web.Request) -> web.Response:
 
 
 async def _close(request: web.Request, response: web.StreamResponse) -> None:
-    """Keep no connection alive: Chromium sends a request again by itself if a kept one is cut."""
+    """Keep no connection alive: Chromium repeats a request if a kept connection is cut."""
     response.force_close()
 
 

@@ -1,30 +1,14 @@
 """How pages are laid out on a phone and on a desktop: paddings, widths, the sizes of letters in a drawing."""
 
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
 from playwright.async_api import Page
 
 from mimi_async.testing import IdentityServer
 
-from .complaints import Complaints
 from .conftest import NewPage
-from .gallery import GALLERY, scene_of
+from .page_states import PAGE_STATES, open_scene
 
 WIDTHS = (320, 390, 479, 768, 1200)
-
-UNEVEN = """() => {
-  const uneven = (card) => {
-    const style = getComputedStyle(card);
-    const end = card.getBoundingClientRect().bottom - parseFloat(style.paddingBottom) - parseFloat(style.borderBottom);
-    const inside = [...card.querySelectorAll("*")].filter((each) => each.checkVisibility() && !each.closest(".unseen"));
-    return end - Math.max(...inside.map((each) => each.getBoundingClientRect().bottom));
-  };
-  const shown = [...document.querySelectorAll(".card")].filter((card) => card.checkVisibility());
-  return shown.filter((card) => Math.abs(uneven(card)) > 1).map((card) => [card.innerText.slice(0, 40), uneven(card)]);
-}"""
-"""Which cards end earlier or later below their content than their padding says, and by how much."""
 
 LABELS = """() => {
   const drawing = document.querySelector(".audiogram > svg");
@@ -54,47 +38,19 @@ WIDE = """() => [...document.querySelectorAll("form input:not([type=hidden]), fo
   field.getBoundingClientRect().width / field.parentElement.getBoundingClientRect().width)"""
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def server() -> AsyncIterator[IdentityServer]:
-    async with IdentityServer() as server:
-        yield server
-
-
-@pytest.fixture(autouse=True)
-def _known(complaints: Complaints, monkeypatch: pytest.MonkeyPatch) -> None:
-    complaints.expect("Failed to load resource: the server responded with a status of")
-    monkeypatch.setattr("mimi_async.transport.retries.JITTER_BASE", 0.0)
+pytestmark = pytest.mark.usefixtures("expect_error_statuses")
 
 
 async def widen(page: Page, width: int) -> None:
     await page.set_viewport_size({"width": width, "height": 800})
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "introduction_with_data", "hearing_test", "hearing_test_running", "hearing_test_paused", "edit", "reset",
-        "hearing_test_in_trouble", "profile_measured", "results_at_the_limits", "erased", "launcher_known", "rejected",
-        "closed_form",
-    ],
-)  # fmt: skip
-async def test_a_card_ends_as_far_below_its_content_as_its_padding_says(
-    name: str, new_page: NewPage, server: IdentityServer
-) -> None:
-    page = await new_page(locale="en")
-    async with scene_of(server, page) as scene:
-        await GALLERY[name](scene)
-        for width in (320, 1200):
-            await widen(page, width)
-            assert await page.evaluate(UNEVEN) == []
-
-
 async def test_the_labels_of_the_drawing_are_legible_and_free_on_every_screen(
-    new_page: NewPage, server: IdentityServer
+    new_page: NewPage, shared_server: IdentityServer
 ) -> None:
     page = await new_page(locale="en")
-    async with scene_of(server, page) as scene:
-        await GALLERY["results_at_the_limits"](scene)
+    async with open_scene(shared_server, page) as scene:
+        await PAGE_STATES["results_at_the_limits"](scene)
         for width in WIDTHS:
             await widen(page, width)
             sizes = await page.evaluate(LABELS)
@@ -104,11 +60,11 @@ async def test_the_labels_of_the_drawing_are_legible_and_free_on_every_screen(
 
 
 async def test_fields_are_as_wide_as_a_phone_and_no_wider_than_need_be_elsewhere(
-    new_page: NewPage, server: IdentityServer
+    new_page: NewPage, shared_server: IdentityServer
 ) -> None:
     page = await new_page(locale="en")
-    async with scene_of(server, page) as scene:
-        await GALLERY["onboarding"](scene)
+    async with open_scene(shared_server, page) as scene:
+        await PAGE_STATES["onboarding"](scene)
         for width in WIDTHS:
             await widen(page, width)
             parts = await page.evaluate(WIDE)
@@ -118,11 +74,11 @@ async def test_fields_are_as_wide_as_a_phone_and_no_wider_than_need_be_elsewhere
 
 @pytest.mark.parametrize("has_keys", [True, False])
 async def test_keys_are_named_where_there_are_any_and_progress_has_a_track(
-    has_keys: bool, new_page: NewPage, server: IdentityServer
+    has_keys: bool, new_page: NewPage, shared_server: IdentityServer
 ) -> None:
     page = await new_page(locale="en", has_touch=not has_keys, is_mobile=not has_keys)
-    async with scene_of(server, page) as scene:
-        await GALLERY["hearing_test_running"](scene)
+    async with open_scene(shared_server, page) as scene:
+        await PAGE_STATES["hearing_test_running"](scene)
         assert await page.get_by_text("Press the button when you hear").is_visible()
         assert await page.get_by_text("Space and Enter").is_visible() == has_keys
         track = await page.locator("progress").evaluate("(each) => getComputedStyle(each).borderTopWidth")

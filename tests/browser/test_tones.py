@@ -14,8 +14,6 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Error, Page
 
-from .complaints import Complaints
-from .conftest import opening
 from .harness import serve
 
 RATE = 48000
@@ -75,8 +73,8 @@ class Studio:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def studio(browser: Browser) -> AsyncIterator[Studio]:
-    async with serve() as site, opening(browser, Complaints()) as new_page:
-        page = await new_page()
+    async with serve() as site, await browser.new_context() as context:
+        page = await context.new_page()
         await page.goto(f"{site.url}/results")
         yield Studio(page)
 
@@ -108,8 +106,8 @@ def steepest(frequency: float, gain: float) -> float:
 
 def amplitude(samples: list[float], frequency: int) -> float:
     """Return the amplitude of a sine over whole periods. Its highest sample may be less: 8 kHz has six a period."""
-    turns = (cmath.exp(-2j * math.pi * frequency * index / RATE) for index in range(len(samples)))
-    return 2 * abs(sum(sample * turn for sample, turn in zip(samples, turns, strict=True))) / len(samples)
+    phases = (cmath.exp(-2j * math.pi * frequency * index / RATE) for index in range(len(samples)))
+    return 2 * abs(sum(sample * phase for sample, phase in zip(samples, phases, strict=True))) / len(samples)
 
 
 def raised_cosine(at: float) -> float:

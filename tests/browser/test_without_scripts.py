@@ -1,4 +1,7 @@
-"""What works in a browser without JavaScript, and with its own buttons: going back, loading again."""
+"""The pages in a browser without JavaScript, and its own buttons: going back, loading again.
+
+`make proof` repeats each test with JavaScript, which only the pages of the hearing test and the closed page use.
+"""
 
 from collections.abc import AsyncIterator
 
@@ -8,25 +11,20 @@ from playwright.async_api import Page, expect
 
 from mimi_async.testing import IdentityServer
 
-from .complaints import Complaints
+from ..conftest import rounds
 from .conftest import NewPage
-from .gallery import Scene, scene_of
+from .console import ConsoleErrors
+from .page_states import Scene, open_scene
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def server() -> AsyncIterator[IdentityServer]:
-    async with IdentityServer() as server:
-        yield server
-
-
-@pytest_asyncio.fixture(loop_scope="session", params=[True, False], ids=["with scripts", "without"])
+@pytest_asyncio.fixture(loop_scope="session", params=[False, True][: rounds(1, 2)])
 async def scene(request: pytest.FixtureRequest, new_page: NewPage, server: IdentityServer) -> AsyncIterator[Scene]:
     page = await new_page(java_script_enabled=request.param, locale="en")
-    async with scene_of(server, page) as scene:
+    async with open_scene(server, page) as scene:
         yield scene
 
 
-async def titled(page: Page, title: str) -> None:
+async def expect_title(page: Page, title: str) -> None:
     await expect(page.get_by_role("heading", level=1, name=title)).to_be_visible()
 
 
@@ -34,7 +32,7 @@ async def onboard(page: Page) -> None:
     await page.get_by_role("link", name="Use my year of birth").click()
     await page.get_by_label("Year of birth").fill("1970")
     await page.get_by_role("button", name="Set up my profile").click()
-    await titled(page, "Your hearing profile")
+    await expect_title(page, "Your hearing profile")
 
 
 async def test_a_person_onboards_edits_exports_and_resets(scene: Scene) -> None:
@@ -51,9 +49,9 @@ async def test_a_person_onboards_edits_exports_and_resets(scene: Scene) -> None:
     await page.get_by_role("link", name="Erase this profile").click()
     await page.get_by_label("I am sure").check()
     await page.get_by_role("button", name="Erase my profile").click()
-    await titled(page, "Your profile was erased")
+    await expect_title(page, "Your profile was erased")
     await page.reload()
-    await titled(page, "Your profile was erased")
+    await expect_title(page, "Your profile was erased")
     assert scene.server.users == 0
 
 
@@ -62,25 +60,25 @@ async def test_the_back_button_shows_what_is_true_now_and_sends_nothing_again(sc
     await scene.open()
     await onboard(page)
     await page.go_back()
-    await titled(page, "Your hearing profile")  # the form of the onboarding leads on to the profile
+    await expect_title(page, "Your hearing profile")  # the form of the onboarding leads on to the profile
     await page.reload()
-    await titled(page, "Your hearing profile")
+    await expect_title(page, "Your hearing profile")
     await page.get_by_role("link", name="Erase this profile").click()
     await page.get_by_label("I am sure").check()
     await page.get_by_role("button", name="Erase my profile").click()
-    await titled(page, "Your profile was erased")
+    await expect_title(page, "Your profile was erased")
     await page.go_back()
-    await titled(page, "Make sound fit your hearing")
+    await expect_title(page, "Make sound fit your hearing")
     assert scene.server.users == 0
 
 
-async def test_a_closed_page_opens_by_itself(scene: Scene, complaints: Complaints) -> None:
-    complaints.expect("the server responded with a status of 503")
+async def test_a_closed_page_opens_by_itself(scene: Scene, console_errors: ConsoleErrors) -> None:
+    console_errors.expect("the server responded with a status of 503")
     await scene.person.post("year-of-birth", year_of_birth="1970", sex="")
     scene.server.fail("/v1/user", headers={"Retry-After": "1"}, times=None)
     await scene.open()
-    await titled(scene.page, "Your hearing profile can’t be reached just now")
-    scene.server.heal()
+    await expect_title(scene.page, "Your hearing profile can’t be reached just now")
+    scene.server.clear_faults()
     await expect(scene.page.get_by_role("heading", level=1, name="Your hearing profile", exact=True)).to_be_visible()
 
 
@@ -88,8 +86,8 @@ async def test_the_hearing_test_offers_the_year_of_birth_without_scripts(
     new_page: NewPage, server: IdentityServer
 ) -> None:
     page = await new_page(java_script_enabled=False, locale="en")
-    async with scene_of(server, page) as scene:
+    async with open_scene(server, page) as scene:
         await scene.open("test")
         await expect(page.locator("#hearing-test")).to_be_hidden()
         await page.get_by_role("link", name="Use my year of birth").click()
-        await titled(page, "When were you born?")
+        await expect_title(page, "When were you born?")

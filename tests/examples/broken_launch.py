@@ -1,43 +1,54 @@
-"""A launch of the partner service with something broken in it: the walk-through must see it.
+"""A launch of a product with defects, which the walk-through must detect.
 
-BREAKAGE in the environment names what is broken.
+BREAKAGE in the environment names the defects, separated by commas.
 """
 
 import os
 import sys
 from typing import Any
 
-from examples.partner_service import launch
+from examples.demo import launch
+from examples.demo.launch import print_update
 from examples.partner_service.accounts import Accounts
-from examples.partner_service.launch import tell_update
 from examples.partner_service.product import Product
 
 
 async def keep_nothing(*_: object) -> None:
-    """Lose the id, as an observer does that nobody has connected."""
+    """Lose the id."""
 
 
 async def drop_at_log_out(self: Product, auth: Any, /, *, current: Any, old: Any, **_: object) -> None:
-    """Take every update without a user for an erasure."""
+    """Handle each update without a user as an erasure."""
     if current is not None:
         await self.accounts.keep(auth.account, current.anonymous_id)
     elif old is not None:
         await self.accounts.drop(auth.account, old.anonymous_id)
 
 
-def tell_all(auth: Any, /, *, current: Any, **rest: Any) -> None:
-    """Tell the whole id."""
-    tell_update(auth, current=current, **rest)
+def print_id(auth: Any, /, *, current: Any, **rest: Any) -> None:
+    """Print the whole id."""
+    print_update(auth, current=current, **rest)
     if current is not None:
-        launch.tell("found", anonymous_id=current.anonymous_id.reveal())
+        launch.print_event("found", anonymous_id=current.anonymous_id.reveal())
 
 
-BREAKAGES: dict[str, tuple[object, str, object]] = {
-    "the observer keeps nothing": (Accounts, "keep", keep_nothing),
-    "the observer drops the id at a log-out": (Product, "remember", drop_at_log_out),
-    "an id is told": (launch, "tell_update", tell_all),
+DEFECTS: dict[str, tuple[object, str, object]] = {
+    "keep": (Accounts, "keep", keep_nothing),
+    "log-out": (Product, "remember", drop_at_log_out),
+    "print": (launch, "print_update", print_id),
 }
 
+BREAKAGES: list[tuple[str, str, set[str]]] = [
+    ("1", "keep", {"the observer stores the id with the partner's account"}),
+    (
+        "8",
+        "log-out,print",
+        {"the partner's account keeps the id", "no process has printed an id or a client secret"},
+    ),
+]
+"""Number of steps, defects, and the checks that must fail."""
+
 if __name__ == "__main__":
-    setattr(*BREAKAGES[os.environ["BREAKAGE"]])
+    for defect in os.environ["BREAKAGE"].split(","):
+        setattr(*DEFECTS[defect])
     sys.exit(launch.main())

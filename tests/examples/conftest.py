@@ -1,10 +1,11 @@
-"""What the tests of the partner's site share."""
+"""Fixtures of the partner's site."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from examples.partner_service.passwords import COST
 from mimi_async.testing import IdentityServer
 
 from .sites import Person, Site, person, product_of, running
@@ -18,5 +19,12 @@ async def site(mimi_server: IdentityServer, tmp_path: Path) -> AsyncIterator[Sit
 
 @pytest.fixture
 async def anna() -> AsyncIterator[Person]:
-    async with person() as somebody:
-        yield somebody
+    async with person() as anna:
+        yield anna
+
+
+@pytest.fixture(autouse=True)
+def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash passwords at a low cost."""
+    monkeypatch.setitem(COST, "n", 2)
+    monkeypatch.setitem(COST, "p", 1)

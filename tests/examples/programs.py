@@ -1,4 +1,4 @@
-"""The programs of the examples as a terminal runs them: in a process group of their own, with processes of theirs."""
+"""Run the programs of the examples as a terminal does: each in its own process group, with child processes."""
 
 import asyncio
 import os
@@ -12,14 +12,14 @@ ROOT = Path(__file__).parents[2]
 
 
 class Program:
-    """A program that runs, and what it has said so far."""
+    """A running program and its output so far."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self.out = self.err = ""
 
     async def line(self) -> str:
-        """Wait for the next line."""
+        """Read the next line."""
         assert self._process.stdout is not None
         line = (await self._process.stdout.readline()).decode()
         self.out += line
@@ -37,14 +37,14 @@ class Program:
         return self._process.returncode
 
     async def first_children(self) -> dict[int, str]:
-        """Wait until it has started a process."""
+        """Wait until the program has started a process."""
         while True:
             children = await asyncio.to_thread(self.children)
             if children:
                 return children
 
     def children(self) -> dict[int, str]:
-        """The processes that it has started, and their command lines."""
+        """Return its child processes and their command lines."""
         return {pid: command for pid, parent, command in processes() if parent == self._process.pid}
 
 
@@ -52,25 +52,25 @@ _P = TypeVar("_P", bound=Program)
 
 
 def processes() -> list[tuple[int, int, str]]:
-    """All that run: their ids, those of their parents, and their command lines."""
+    """Return id, parent id and command line of each running process."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
             found.append((int(folder.name), parent, (folder / "cmdline").read_text().replace("\0", " ")))
-        except OSError:  # it has ended meanwhile
+        except OSError:  # the process has ended
             continue
     return found
 
 
 def left_of(children: dict[int, str]) -> set[int]:
-    """Which of these processes still run."""
+    """Return which of these processes still run."""
     return {pid for pid, _, command in processes() if children.get(pid) == command}
 
 
 @asynccontextmanager
 async def program(kind: type[_P], module: str, *arguments: str, **environ: str) -> AsyncIterator[_P]:
-    """Run a module until the context is left, at the latest."""
+    """Run a module; terminate it when the context is left."""
     command = (sys.executable, "-W", "error", "-m", module, *arguments)
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(

@@ -1,4 +1,4 @@
-"""A product of the partner as a running web service, and a person who uses it with a browser."""
+"""A product of the partner as a running web service, and a client that acts as a browser."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -27,7 +27,7 @@ def product_of(server: IdentityServer, folder: Path, name: str = "player") -> Pr
 
 
 class Page(HTMLParser):
-    """A page as a browser reads it: its elements, its text, and the values of its inputs."""
+    """A parsed page: elements, text, links and the values of inputs."""
 
     def __init__(self, status: int, fields: Mapping[str, str], markup: str) -> None:
         super().__init__()
@@ -40,10 +40,10 @@ class Page(HTMLParser):
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        told = dict(attrs)
-        self.elements.append(f"{tag} {' '.join(sorted(told))}")
-        self.values += [told["value"] or ""] if "value" in told else []
-        self.links += [told["href"] or ""] if "href" in told else []
+        values = dict(attrs)
+        self.elements.append(f"{tag} {' '.join(sorted(values))}")
+        self.values += [values["value"] or ""] if "value" in values else []
+        self.links += [values["href"] or ""] if "href" in values else []
 
     def handle_data(self, data: str) -> None:
         self.text += data
@@ -72,7 +72,7 @@ async def running(product: Product, sessions: Sessions | None = None) -> AsyncIt
 
 
 class Person:
-    """Somebody with a browser, which sends a cookie to every port of a host, follows no redirect by itself."""
+    """A client with a cookie jar. It sends a cookie to every port of a host and follows no redirects."""
 
     def __init__(self, http: aiohttp.ClientSession) -> None:
         self._http = http
@@ -92,12 +92,12 @@ class Person:
         return await self.post(f"{site.url}/sign-in{query}", {"account": account, "password": password})
 
     async def onboard(self, url: str) -> Page:
-        """Say a year of birth on the pages of Mimi."""
-        mark = (await self.get(f"{url}/mimi/year-of-birth")).values[0]
-        return await self.post(f"{url}/mimi/year-of-birth", {"mark": mark, "year_of_birth": "1980", "sex": ""})
+        """Submit a year of birth on the pages of Mimi."""
+        binding = (await self.get(f"{url}/mimi/year-of-birth")).values[0]
+        return await self.post(f"{url}/mimi/year-of-birth", {"binding": binding, "year_of_birth": "1980", "sex": ""})
 
     def carry(self, site: Site, account: str) -> str:
-        """Have signed in before; return the token."""
+        """Set the cookie of a new session without a sign-in; return its token."""
         token = site.sessions.begin(account)
         self._http.cookie_jar.update_cookies({site.cookie: token}, URL(site.url))
         return token
@@ -105,8 +105,8 @@ class Person:
     def token(self, site: Site) -> str | None:
         return next((cookie.value for cookie in self._http.cookie_jar if cookie.key == site.cookie), None)
 
-    async def who(self, site: Site) -> str | None:
-        """Whom the home page calls by name."""
+    async def account(self, site: Site) -> str | None:
+        """Return the account that the home page shows."""
         page = await self.get(f"{site.url}/")
         assert page.status == 200
         _, found, rest = page.text.partition("You are signed in as ")

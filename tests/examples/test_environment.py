@@ -1,4 +1,4 @@
-"""What the examples say where the environment lacks what they read: which variable, and where README tells of it."""
+"""An example without a variable of its environment names the variable and the section of README."""
 
 import os
 import subprocess
@@ -17,20 +17,27 @@ def run(module: str, *arguments: str, **environ: str) -> "subprocess.CompletedPr
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
 
 
-@pytest.mark.parametrize("command", [("site", "player"), ("launch", "player", "anna")])
-def test_a_product_without_credentials_says_which_variable_is_missing(command: tuple[str, ...], tmp_path: Path) -> None:
-    for environ, missing in (({}, "MIMI_CLIENT_ID"), ({"MIMI_CLIENT_ID": "player"}, "MIMI_CLIENT_SECRET")):
-        module, *arguments = command
-        ended = run(f"examples.partner_service.{module}", *arguments, PARTNER_DATA=str(tmp_path), **environ)
-        assert (ended.returncode, ended.stdout) == (1, "")
-        assert ended.stderr.startswith(f"ConfigurationError: set {missing}: ")
-        assert ended.stderr.endswith("; README gives them under 'Try it'\n")
+@pytest.mark.parametrize(
+    ("command", "environ", "missing"),
+    [
+        ("partner_service player", {}, "MIMI_CLIENT_ID"),
+        ("demo.launch player anna", {"MIMI_CLIENT_ID": "player"}, "MIMI_CLIENT_SECRET"),
+    ],
+)
+def test_a_product_without_credentials_says_which_variable_is_missing(
+    command: str, environ: dict[str, str], missing: str, tmp_path: Path
+) -> None:
+    module, *arguments = command.split()
+    ended = run(f"examples.{module}", *arguments, PARTNER_DATA=str(tmp_path), **environ)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith(f"ConfigurationError: set {missing}: ")
+    assert ended.stderr.endswith("; README gives them under 'Try it'\n")
 
 
 def test_a_worker_of_the_cluster_says_which_variables_are_missing() -> None:
-    ended = run("examples.partner_cluster.worker", MIMI_SERVER="http://127.0.0.1:1", MIMI_CLIENT_ID="player")
+    ended = run("examples.many_machines.worker", MIMI_SERVER="http://127.0.0.1:1", MIMI_CLIENT_ID="player")
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert ended.stderr.startswith("set MIMI_CLIENT_SECRET and MIMI_STORE_URL and PARTNER_DATABASE: README tells of ")
+    assert ended.stderr.startswith("set MIMI_CLIENT_SECRET and MIMI_STORE_URL and PARTNER_DATABASE: README describes ")
     assert len(ended.stderr.splitlines()) == 1
 
 

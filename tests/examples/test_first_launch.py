@@ -1,6 +1,7 @@
-"""The single-user example, run as a person would run it."""
+"""The single-user example, run from a terminal."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 
 from mimi_async.testing import IdentityServer
 
+from ..server.test_file_systems import needs_private_group
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "first_launch.py"
 
 
@@ -16,7 +19,8 @@ class App:
     """The example in a folder of its own."""
 
     def __init__(self, server: IdentityServer, folder: Path) -> None:
-        self._folder = folder
+        self._example = shutil.copy(EXAMPLE, folder)
+        self.file = folder / "first_launch.sqlite3"
         self._environ = {
             **os.environ,
             "MIMI_SERVER": server.url,
@@ -26,10 +30,20 @@ class App:
         self._environ.pop("MIMI_STORE_URL", None)
 
     def launch(self) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-W", "error", str(EXAMPLE)]
+        command = [sys.executable, "-W", "error", self._example]
         return subprocess.run(
-            command, cwd=self._folder, env=self._environ, capture_output=True, text=True, timeout=60, check=False
+            command, cwd="/", env=self._environ, capture_output=True, text=True, timeout=60, check=False
         )
+
+
+@needs_private_group
+def test_it_starts_in_a_new_clone_under_umask_002(mimi_server: IdentityServer, tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    clone.mkdir()
+    clone.chmod(0o775)
+    launched = App(mimi_server, clone).launch()
+    assert launched.returncode == 0
+    assert launched.stderr.endswith("new and empty\n")
 
 
 @pytest.fixture
@@ -40,11 +54,13 @@ def app(mimi_server: IdentityServer, tmp_path: Path) -> App:
 def test_the_first_launch_onboards_and_the_second_finds_the_same_user(app: App, mimi_server: IdentityServer) -> None:
     first, second = app.launch(), app.launch()
 
-    assert (first.returncode, first.stderr) == (second.returncode, second.stderr) == (0, "")
+    created = f"the identity store {app.file} was missing: it was created, new and empty\n"
+    assert (first.returncode, first.stderr) == (0, created)
+    assert (second.returncode, second.stderr) == (0, "")
     assert "first launch" in first.stdout
     assert "first launch" not in second.stdout
     assert "born in 1980" in second.stdout
-    assert second.stdout.splitlines()[0] in first.stdout  # the observer is told the same user, at the restore
+    assert second.stdout.splitlines()[0] in first.stdout  # the observer gets the same user at the restore
     assert mimi_server.users == 1
 
 
@@ -54,7 +70,7 @@ def test_a_launch_without_the_server_fails_with_the_reason_and_loses_nothing(
     app.launch()
     mimi_server.fail("/v1/sessions", problem="credentials-rejected", times=None)
     refused = app.launch()
-    mimi_server.heal()
+    mimi_server.clear_faults()
     later = app.launch()
 
     assert refused.returncode == 1
@@ -70,12 +86,12 @@ def test_a_creation_that_was_cut_off_is_finished_and_not_called_a_first_launch(
 ) -> None:
     mimi_server.drop_reply("/v1/anonymous-users", times=None)
     cut_off = app.launch()
-    mimi_server.heal()
+    mimi_server.clear_faults()
     later = app.launch()
 
-    assert (cut_off.returncode, cut_off.stdout) == (1, "first launch: nobody has onboarded yet\n")
+    assert (cut_off.returncode, cut_off.stdout) == (1, "first launch: not onboarded yet\n")
     assert (later.returncode, later.stderr) == (0, "")
-    assert "the user of a launch that was cut off was found: nobody has onboarded yet\n" in later.stdout
+    assert "found the user of an interrupted launch: not onboarded yet\n" in later.stdout
     assert "first launch" not in later.stdout
     assert "born in 1980" in later.stdout
     assert mimi_server.users == 1

@@ -1,4 +1,4 @@
-"""What the partner does without a rejected id: it is never lost, and nothing is made in its place unasked."""
+"""Start over: a rejected id is quarantined, never lost, and no user is created without a call."""
 
 import sqlite3
 from collections.abc import AsyncIterator
@@ -40,41 +40,45 @@ async def onboarded(product: Product) -> MimiUser:
 
 @asynccontextmanager
 async def rejecting(server: IdentityServer, product: Product, times: int = 2) -> AsyncIterator[MimiCore]:
-    """A core that has been told that the id of the account is unknown, and will be when it looks once more."""
+    """Run a core whose account is rejected, `times` times in all."""
     server.fail("/v1/sessions", problem="unknown-anonymous-id", times=times)
     async with product.core(None) as core:
         with pytest.raises(UnknownAnonymousIdError):
             await core.auth_for(ANNA)
         yield core
-    server.heal()
+    server.clear_faults()
 
 
 class Core:
-    """A core that says what the partner's table holds when it is asked to start over, and fails."""
+    """A core whose `start_over` records the id in the partner's table and fails."""
 
     def __init__(self, product: Product, failure: Exception) -> None:
         self._product, self._failure = product, failure
         self.known: list[AnonymousId | None] = []
 
-    async def start_over(self, account: str) -> None:
+    async def start_over(self, account: str, *, drop: object) -> None:
         self.known.append(await self._product.accounts.known_id(account))
         raise self._failure
 
 
-async def test_a_rejected_id_is_set_aside_and_a_new_user_may_be_made(
+async def test_a_rejected_id_is_quarantined_once_and_a_new_user_may_be_created(
     mimi_server: IdentityServer, player: Product
 ) -> None:
     user = await onboarded(player)
     async with rejecting(mimi_server, player) as core:
-        await start_over(player, core, ANNA)
+        for _ in range(2):
+            await start_over(player, core, ANNA)
         auth = await core.auth_for(ANNA)
         assert auth.current_user is None
         assert await player.accounts.known_id(ANNA) is None
         new = await auth.ensure_user()
+        await start_over(player, core, ANNA)
+        assert auth.current_user == new
 
     assert new.id != user.id
     assert await player.accounts.known_id(ANNA) == new.anonymous_id
-    assert await player.accounts.ids_set_aside(ANNA) == [user.anonymous_id]
+    assert await player.accounts.quarantined_ids(ANNA) == [user.anonymous_id]
+    assert await onboarded(player) == new
 
 
 async def test_the_support_can_bring_the_profile_back(mimi_server: IdentityServer, player: Product) -> None:
@@ -84,10 +88,10 @@ async def test_the_support_can_bring_the_profile_back(mimi_server: IdentityServe
     await player.accounts.bring_back(ANNA, user.anonymous_id)
 
     assert await onboarded(player) == user
-    assert await player.accounts.ids_set_aside(ANNA) == []
+    assert await player.accounts.quarantined_ids(ANNA) == []
 
 
-async def test_nothing_is_set_aside_before_the_sdk_has_looked(mimi_server: IdentityServer, player: Product) -> None:
+async def test_a_failed_start_over_quarantines_nothing(mimi_server: IdentityServer, player: Product) -> None:
     user = await onboarded(player)
     async with rejecting(mimi_server, player):
         failing = Core(player, StoreUnavailableError("locked"))
@@ -96,7 +100,7 @@ async def test_nothing_is_set_aside_before_the_sdk_has_looked(mimi_server: Ident
 
     assert failing.known == [user.anonymous_id]
     assert await player.accounts.known_id(ANNA) == user.anonymous_id
-    assert await player.accounts.ids_set_aside(ANNA) == []
+    assert await player.accounts.quarantined_ids(ANNA) == []
 
 
 async def test_an_id_that_is_known_again_is_kept_and_the_user_is_back(
@@ -108,10 +112,10 @@ async def test_an_id_that_is_known_again_is_kept_and_the_user_is_back(
         assert (await core.auth_for(ANNA)).current_user == user
 
     assert await player.accounts.known_id(ANNA) == user.anonymous_id
-    assert await player.accounts.ids_set_aside(ANNA) == []
+    assert await player.accounts.quarantined_ids(ANNA) == []
 
 
-async def test_who_was_cut_off_before_the_id_was_set_aside_is_asked_once_more(
+async def test_a_start_over_that_was_cut_off_before_the_quarantine_goes_on(
     mimi_server: IdentityServer, player: Product
 ) -> None:
     user = await onboarded(player)
@@ -123,10 +127,10 @@ async def test_who_was_cut_off_before_the_id_was_set_aside_is_asked_once_more(
         assert (await core.auth_for(ANNA)).current_user is None
 
     assert await player.accounts.known_id(ANNA) is None
-    assert await player.accounts.ids_set_aside(ANNA) == [user.anonymous_id]
+    assert await player.accounts.quarantined_ids(ANNA) == [user.anonymous_id]
 
 
-async def test_a_core_that_is_left_meanwhile_takes_nothing_away(mimi_server: IdentityServer, player: Product) -> None:
+async def test_a_core_that_has_been_left_quarantines_nothing(mimi_server: IdentityServer, player: Product) -> None:
     user = await onboarded(player)
     async with rejecting(mimi_server, player) as core:
         pass
@@ -134,34 +138,23 @@ async def test_a_core_that_is_left_meanwhile_takes_nothing_away(mimi_server: Ide
         await start_over(player, core, ANNA)
 
     assert await player.accounts.known_id(ANNA) == user.anonymous_id
-    assert await player.accounts.ids_set_aside(ANNA) == []
+    assert await player.accounts.quarantined_ids(ANNA) == []
 
 
-async def test_a_second_call_leaves_a_new_user_alone(mimi_server: IdentityServer, player: Product) -> None:
+async def test_an_accepted_id_stays_also_where_the_table_holds_another(player: Product) -> None:
     user = await onboarded(player)
-    async with rejecting(mimi_server, player) as core:
-        for _ in range(2):
-            await start_over(player, core, ANNA)
-        auth = await core.auth_for(ANNA)
-        new = await auth.ensure_user()
-        await start_over(player, core, ANNA)
-        assert auth.current_user == new
-
-    assert await onboarded(player) == new
-    assert await player.accounts.ids_set_aside(ANNA) == [user.anonymous_id]
-
-
-async def test_without_a_verdict_nothing_happens(player: Product) -> None:
-    user = await onboarded(player)
+    async with player.core("ben") as other:
+        good = await other.auth.ensure_user()
     async with player.core(None) as core:
         auth = await core.auth_for(ANNA)
         await start_over(player, core, ANNA)
+        assert await player.accounts.known_id(ANNA) == user.anonymous_id
+        await player.accounts.keep(ANNA, good.anonymous_id)
+        await start_over(player, core, ANNA)
         assert auth.current_user == user
 
-    assert await player.accounts.known_id(ANNA) == user.anonymous_id
 
-
-async def test_another_id_of_the_account_is_the_way_back(mimi_server: IdentityServer, player: Product) -> None:
+async def test_another_id_of_the_account_is_used_to_log_in(mimi_server: IdentityServer, player: Product) -> None:
     user = await onboarded(player)
     async with rejecting(mimi_server, player) as core:
         async with player.core("ben") as other:
@@ -172,21 +165,10 @@ async def test_another_id_of_the_account_is_the_way_back(mimi_server: IdentitySe
         assert auth.current_user == good
 
     assert await player.accounts.known_id(ANNA) == good.anonymous_id
-    assert await player.accounts.ids_set_aside(ANNA) == [user.anonymous_id]
+    assert await player.accounts.quarantined_ids(ANNA) == [user.anonymous_id]
 
 
-async def test_who_has_a_user_is_not_made_another_one(player: Product) -> None:
-    async with player.core("ben") as other:
-        good = await other.auth.ensure_user()
-    async with player.core(None) as core:
-        auth = await core.auth_for(ANNA)
-        user = await auth.ensure_user()
-        await player.accounts.keep(ANNA, good.anonymous_id)
-        await start_over(player, core, ANNA)
-        assert auth.current_user == user
-
-
-async def test_a_damaged_record_costs_nothing_where_the_partner_knows_the_id(player: Product) -> None:
+async def test_a_damaged_record_is_replaced_from_the_partners_id(player: Product) -> None:
     user = await onboarded(player)
     with closing(sqlite3.connect(player.store)) as store, store:
         store.execute("UPDATE identities SET secret = 'damaged' WHERE account = ?", (ANNA,))
@@ -198,33 +180,24 @@ async def test_a_damaged_record_costs_nothing_where_the_partner_knows_the_id(pla
         assert auth.current_user == user
 
     assert await player.accounts.known_id(ANNA) == user.anonymous_id
-    assert await player.accounts.ids_set_aside(ANNA) == []
+    assert await player.accounts.quarantined_ids(ANNA) == []
 
 
-# The table -----------------------------------------------------------------------------------------------------------
-
-
-async def test_an_id_that_another_one_takes_the_place_of_is_set_aside(player: Product) -> None:
+async def test_a_replaced_id_is_quarantined_and_not_brought_back_over_another(player: Product) -> None:
     for anonymous_id in (AN_ID, AN_ID, ANOTHER_ID, ANOTHER_ID):
         await player.accounts.keep(ANNA, anonymous_id)
-    assert await player.accounts.ids_set_aside(ANNA) == [AN_ID]
-    await player.accounts.keep(ANNA, AN_ID)
-    assert await player.accounts.ids_set_aside(ANNA) == [ANOTHER_ID]
-
-
-async def test_an_id_is_not_brought_back_over_another_one(player: Product) -> None:
-    await player.accounts.keep(ANNA, AN_ID)
-    await player.accounts.keep(ANNA, ANOTHER_ID)
+    assert await player.accounts.quarantined_ids(ANNA) == [AN_ID]
     await player.accounts.bring_back(ANNA, AN_ID)
-
     assert await player.accounts.known_id(ANNA) == ANOTHER_ID
-    assert await player.accounts.ids_set_aside(ANNA) == [AN_ID]
-
-
-async def test_an_erased_id_is_dropped_wherever_it_is(player: Product) -> None:
+    assert await player.accounts.quarantined_ids(ANNA) == [AN_ID]
     await player.accounts.keep(ANNA, AN_ID)
-    await player.accounts.set_aside(ANNA, AN_ID)
-    await player.accounts.set_aside(ANNA, ANOTHER_ID)
+    assert await player.accounts.quarantined_ids(ANNA) == [ANOTHER_ID]
+
+
+async def test_an_erased_id_is_deleted_from_the_table_and_the_quarantine(player: Product) -> None:
+    await player.accounts.keep(ANNA, AN_ID)
+    await player.accounts.quarantine(ANNA, AN_ID)
+    await player.accounts.quarantine(ANNA, ANOTHER_ID)
     await player.accounts.drop(ANNA, AN_ID)
 
-    assert await player.accounts.ids_set_aside(ANNA) == [ANOTHER_ID]
+    assert await player.accounts.quarantined_ids(ANNA) == [ANOTHER_ID]

@@ -66,8 +66,8 @@ class SlippingListener(Listener):
     """Answers wrongly at most once in each search, and to one silence of each ear at most.
 
     Attributes:
-        slips: For each search, the place in it of the tone that is answered wrongly; a place that isn't reached: none.
-        alarm: The place among the silences of an ear of the one that is "heard".
+        slips: For each search, the position of the tone that is answered wrongly, which may be beyond its end.
+        alarm: The position of the silence of each ear that is "heard".
     """
 
     slips: Sequence[int]
@@ -115,5 +115,5 @@ class Guesser:
 def take(staircase: Staircase, listener: Listener | Guesser) -> Staircase:
     """Let a listener take the test from here to its end."""
     while (presentation := staircase.presentation) is not None:
-        staircase = staircase.answered(heard=listener.hears(presentation))
+        staircase = staircase.answer(heard=listener.hears(presentation))
     return staircase

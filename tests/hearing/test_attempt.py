@@ -12,28 +12,28 @@ SEEDS = [bytes([number]) * 16 for number in range(40)]
 SEED = SEEDS[0]
 
 
-def begun(seed: bytes = SEED, *, ear: Ear = Ear.RIGHT, number: int = 1) -> Attempt:
-    return Attempt.begun(seed, Limits(), ear, number)
+def begin(seed: bytes = SEED, *, ear: Ear = Ear.RIGHT, number: int = 1) -> Attempt:
+    return Attempt.begin(seed, Limits(), ear, number)
 
 
-def measured(*thresholds: float, seed: bytes = SEED, alarms: int = 0) -> list[Attempt]:
+def measure(*thresholds: float, seed: bytes = SEED, alarms: int = 0) -> list[Attempt]:
     """All states of an attempt whose successive searches find these thresholds, with false alarms first."""
-    states = [begun(seed)]
+    states = [begin(seed)]
     while not states[-1].is_unreliable and states[-1].audiogram is None:
         now = states[-1]
         hears = now.search.level >= thresholds[len(now.thresholds)]
-        states.append(now.answered(heard=now.false_alarms < alarms if now.is_silent else hears))
+        states.append(now.answer(heard=now.false_alarms < alarms if now.is_catch_trial else hears))
     return states
 
 
 def silences(attempt: Attempt, *, hears: bool = True) -> list[int]:
-    """The places of the catch trials, where either all tones are heard or none."""
-    places = []
+    """The positions of the catch trials, where either all tones are heard or none."""
+    positions = []
     while attempt.audiogram is None:
-        if attempt.is_silent:
-            places.append(attempt.presented)
-        attempt = attempt.answered(heard=hears and not attempt.is_silent)
-    return places
+        if attempt.is_catch_trial:
+            positions.append(attempt.presented)
+        attempt = attempt.answer(heard=hears and not attempt.is_catch_trial)
+    return positions
 
 
 def searches(states: list[Attempt]) -> Iterator[Attempt]:
@@ -46,17 +46,17 @@ def searches(states: list[Attempt]) -> Iterator[Attempt]:
 
 
 def test_the_order_begins_and_ends_at_1000_hz() -> None:
-    order = [state.presentation.frequency for state in searches(measured(10, 10, 10, 10, 10, 10, 10))]
+    order = [state.presentation.frequency for state in searches(measure(10, 10, 10, 10, 10, 10, 10))]
     assert order == [1000, 2000, 4000, 8000, 500, 250, 1000]
 
 
 def test_a_search_begins_ten_above_the_nearest_frequency_that_is_known() -> None:
-    states = measured(10, 35, 60, 75, 20, -5, 40, 25)
+    states = measure(10, 35, 60, 75, 20, -5, 40, 25)
     assert [state.search.level for state in searches(states)] == [30, 20, 45, 70, 20, 30, 20, 20]
 
 
 def test_an_audiogram_holds_each_threshold_at_its_frequency() -> None:
-    audiogram = measured(10, 35, 60, 75, 20, -5, 10)[-1].audiogram
+    audiogram = measure(10, 35, 60, 75, 20, -5, 10)[-1].audiogram
     assert audiogram is not None
     assert dict(audiogram) == {250: -5, 500: 20, 1000: 10, 2000: 35, 4000: 60, 8000: 75}
 
@@ -69,7 +69,7 @@ def test_two_thresholds_at_1000_hz_that_agree_give_the_better_and_else_three_the
     at_1000: tuple[int, ...], settled: int
 ) -> None:
     first, *others = at_1000
-    end = measured(first, 20, 20, 20, 20, 20, *others)[-1]
+    end = measure(first, 20, 20, 20, 20, 20, *others)[-1]
     assert end.audiogram is not None
     assert end.audiogram[1000] == settled
     assert len(end.thresholds) == 5 + len(at_1000)
@@ -77,34 +77,34 @@ def test_two_thresholds_at_1000_hz_that_agree_give_the_better_and_else_three_the
 
 @pytest.mark.parametrize(("third", "unreliable"), [(40, False), (45, True), (55, True), (60, False)])
 def test_three_thresholds_at_1000_hz_of_which_no_two_are_near_are_unreliable(third: int, unreliable: bool) -> None:
-    end = measured(30, 20, 20, 20, 20, 20, 70, third)[-1]
+    end = measure(30, 20, 20, 20, 20, 20, 70, third)[-1]
     assert end.is_unreliable == unreliable
 
 
-def test_a_lost_search_is_unreliable() -> None:
-    attempt = begun()
+def test_a_failed_search_is_unreliable() -> None:
+    attempt = begin()
     while not attempt.is_unreliable:
-        heard, missed = attempt.answered(heard=True), attempt.answered(heard=False)
-        attempt = missed if heard.thresholds or attempt.is_silent else heard
-    assert attempt.search.is_lost
+        heard, missed = attempt.answer(heard=True), attempt.answer(heard=False)
+        attempt = missed if heard.thresholds or attempt.is_catch_trial else heard
+    assert attempt.search.has_failed
     assert attempt.audiogram is None
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_one_silence_that_was_heard_is_a_slip_and_the_second_is_not(seed: bytes) -> None:
     twenty = [20] * 7
-    assert [measured(*twenty, seed=seed, alarms=alarms)[-1].is_unreliable for alarms in (0, 1, 2)] == [
+    assert [measure(*twenty, seed=seed, alarms=alarms)[-1].is_unreliable for alarms in (0, 1, 2)] == [
         False,
         False,
         True,
     ]
-    states = measured(*twenty, seed=seed, alarms=2)
+    states = measure(*twenty, seed=seed, alarms=2)
     assert states[-2].false_alarms == 1, "it ends at once"
 
 
 def test_a_silence_changes_neither_the_level_nor_the_search() -> None:
-    states = measured(*[20] * 7)
-    silent = [(now, after) for now, after in pairwise(states) if now.is_silent]
+    states = measure(*[20] * 7)
+    silent = [(now, after) for now, after in pairwise(states) if now.is_catch_trial]
     assert silent
     for now, after in silent:
         assert now.presentation.level is None
@@ -113,37 +113,37 @@ def test_a_silence_changes_neither_the_level_nor_the_search() -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_one_in_nine_presentations_is_silent_and_never_the_first(seed: bytes) -> None:
-    places = silences(begun(seed))
-    assert [place // 9 for place in places[:3]] == [0, 1, 2]
-    assert len({place // 9 for place in places}) == len(places)
-    assert places[0] > 0
+    positions = silences(begin(seed))
+    assert [position // 9 for position in positions[:3]] == [0, 1, 2]
+    assert len({position // 9 for position in positions}) == len(positions)
+    assert positions[0] > 0
 
 
 def test_a_silence_may_be_anywhere_in_its_nine() -> None:
-    drawn = [place % 9 for seed in SEEDS for place in silences(begun(seed))]
-    assert all(drawn.count(place) > len(drawn) / 20 for place in range(9))
+    drawn = [position % 9 for seed in SEEDS for position in silences(begin(seed))]
+    assert all(drawn.count(position) > len(drawn) / 20 for position in range(9))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_the_places_of_the_silences_are_no_matter_of_the_answers(seed: bytes) -> None:
-    assert silences(begun(seed), hears=True)[:3] == silences(begun(seed), hears=False)[:3]
+def test_the_places_of_the_silences_do_not_depend_on_the_answers(seed: bytes) -> None:
+    assert silences(begin(seed), hears=True)[:3] == silences(begin(seed), hears=False)[:3]
 
 
 def test_each_seed_ear_and_attempt_has_other_places_of_its_silences() -> None:
-    attempts = [begun(seed, ear=ear, number=number) for seed in SEEDS for ear in Ear for number in (1, 2)]
-    places = [tuple(silences(attempt)) for attempt in attempts]
-    assert len(set(places)) > len(places) * 0.8
+    attempts = [begin(seed, ear=ear, number=number) for seed in SEEDS for ear in Ear for number in (1, 2)]
+    positions = [tuple(silences(attempt)) for attempt in attempts]
+    assert len(set(positions)) > len(positions) * 0.8
     for step in (1, 2, 4):
-        assert sum(one == other for one, other in zip(places, places[step:], strict=False)) < 5
+        assert sum(one == other for one, other in zip(positions, positions[step:], strict=False)) < 5
 
 
 @pytest.mark.parametrize("level", [-10, 0, 20, 75, 80, 90])
 def test_each_ear_has_several_silences(level: int) -> None:
     for seed in SEEDS:
-        assert sum(state.is_silent for state in measured(*[level] * 7, seed=seed)[:-1]) >= 3
+        assert sum(state.is_catch_trial for state in measure(*[level] * 7, seed=seed)[:-1]) >= 3
 
 
 def test_progress_does_not_fall_though_a_third_threshold_at_1000_hz_is_needed() -> None:
-    told = [state.progress for state in measured(10, 20, 20, 20, 20, 20, 30, 20)]
-    assert told == sorted(told)
-    assert (told[0], told[-2], told[-1]) == (0, 7 / 8, 1)
+    progress = [state.progress for state in measure(10, 20, 20, 20, 20, 20, 30, 20)]
+    assert progress == sorted(progress)
+    assert (progress[0], progress[-2], progress[-1]) == (0, 7 / 8, 1)

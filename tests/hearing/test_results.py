@@ -24,7 +24,7 @@ def hearing_test(left: float, right: float) -> HearingTestResult:
 
 
 @given(EARS)
-def test_an_audiogram_tells_its_levels_by_frequency(ear: Audiogram) -> None:
+def test_an_audiogram_returns_its_levels_by_frequency(ear: Audiogram) -> None:
     assert [frequency for frequency, _ in ear] == [250, 500, 1000, 2000, 4000, 8000]
     assert [ear[frequency] for frequency in FREQUENCIES] == [level for _, level in ear] == list(ear.levels)
     assert Audiogram(dict(ear)) == ear == Audiogram(ear)
@@ -131,7 +131,7 @@ def test_a_time_without_a_zone_is_refused(moment: dt.datetime) -> None:
 
 
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
-def test_a_time_that_utc_can_not_tell_is_refused(moment: str) -> None:
+def test_a_time_outside_the_calendar_is_refused(moment: str) -> None:
     with pytest.raises(InvalidInputError, match="from the year 1 to the year 9999"):
         HearingTestResult(taken_at=dt.datetime.fromisoformat(moment), calibrated=True, left=FLAT, right=FLAT)
 

@@ -1,4 +1,4 @@
-"""Nothing heard in either ear is no result, for the sound may be off; nothing heard in one is."""
+"""A test without a response in either ear has no result; without a response in one ear it has."""
 
 import pytest
 from hypothesis import given
@@ -13,18 +13,18 @@ SEEDS = st.binary(min_size=16, max_size=16)
 
 
 @given(SEEDS)
-def test_who_never_answers_gets_no_result_for_the_sound_may_be_off(seed: bytes) -> None:
-    end = take(Staircase.begun(seed), Guesser(rate=0))
+def test_a_test_without_any_response_has_no_result(seed: bytes) -> None:
+    end = take(Staircase.begin(seed), Guesser(rate=0))
     assert (end.outcome, end.presentation, end.progress) == (Outcome.UNHEARD, None, 1.0)
     assert len(end.answers) <= 58
 
 
 @given(SEEDS, st.integers(0, 40), st.sampled_from(Ear))
-def test_one_press_that_nothing_confirms_is_not_hearing(seed: bytes, place: int, ear: Ear) -> None:
-    staircase, tones = Staircase.begun(seed), 0
+def test_one_press_that_nothing_confirms_is_not_hearing(seed: bytes, position: int, ear: Ear) -> None:
+    staircase, tones = Staircase.begin(seed), 0
     while (shown := staircase.presentation) is not None:
         tones += shown.ear is ear and shown.level is not None
-        staircase = staircase.answered(heard=shown.level is not None and shown.ear is ear and tones == place)
+        staircase = staircase.answer(heard=shown.level is not None and shown.ear is ear and tones == position)
     assert staircase.outcome is Outcome.UNHEARD
 
 
@@ -34,15 +34,15 @@ def test_an_ear_without_any_response_beside_one_that_hears_is_measured_at_the_hi
     deaf: Ear, seed: bytes, level: float
 ) -> None:
     ears = {ear: flat(200 if ear is deaf else level) for ear in Ear}
-    end = take(Staircase.begun(seed), Listener(right=ears[Ear.RIGHT], left=ears[Ear.LEFT]))
+    end = take(Staircase.begin(seed), Listener(right=ears[Ear.RIGHT], left=ears[Ear.LEFT]))
     assert end.outcome is Outcome.MEASURED
     assert set(end.measured[deaf].levels) == {80}
 
 
 @given(SEEDS, st.sampled_from(Ear), st.sampled_from(FREQUENCIES))
-def test_who_hears_the_loudest_tone_of_one_frequency_is_measured(seed: bytes, ear: Ear, frequency: int) -> None:
+def test_a_response_at_one_frequency_is_enough_for_a_result(seed: bytes, ear: Ear, frequency: int) -> None:
     hearing = {**flat(200), frequency: 80}
     listener = Listener(**{each: hearing if each is ear else flat(200) for each in Ear})
-    end = take(Staircase.begun(seed), listener)
+    end = take(Staircase.begin(seed), listener)
     assert end.outcome is Outcome.MEASURED
     assert {level for audiogram in end.measured.values() for level in audiogram.levels} == {80}

@@ -1,4 +1,4 @@
-"""The canary: it learns every secret that passes, hears everything that is said, and looks for one in the other."""
+"""Find secrets in output: collect all secrets of a test and all texts that it shows, and search one in the other."""
 
 import asyncio
 import base64
@@ -11,29 +11,27 @@ from contextlib import contextmanager
 from urllib.parse import quote
 
 from mimi_async import ClientCredentials, wire
-from mimi_async.auth.records import Send
 from mimi_async.errors import MimiError
-from mimi_async.identity import Secret
+from mimi_async.records.session import Send
+from mimi_async.secret import Secret
 from mimi_async.stores import DamagedIdentity, IdentityStore, StoredIdentity
 
 
 class Canary(logging.Handler):
-    """Keeps what was said and what must not be.
+    """The secrets and the shown texts of one test.
 
     Attributes:
-        errors: How many exceptions were looked at.
+        errors: Number of exceptions recorded.
     """
 
     def __init__(self) -> None:
         super().__init__(logging.NOTSET)
         self.errors = 0
         self._secrets: dict[str, str] = {}
-        self._said: list[str] = []
+        self._texts: list[str] = []
 
-    # What must not be said -------------------------------------------------------------------------------------------
-
-    def learn(self, kind: str, text: str) -> None:
-        """Learn a secret in all the forms it might be shown in, whole and, where it is long, by halves."""
+    def add_secret(self, kind: str, text: str) -> None:
+        """Add a secret in all encodings, whole and, if it is long, in halves."""
         half = len(text) // 2
         for part in (text, text[:half], text[half:]) if half >= 16 else (text,):
             raw = part.encode()
@@ -46,45 +44,43 @@ class Canary(logging.Handler):
             ):
                 self._secrets.setdefault(form, kind)
 
-    def learn_client(self, credentials: ClientCredentials) -> None:
-        """Learn a client's secret, also as HTTP Basic carries it."""
+    def add_client(self, credentials: ClientCredentials) -> None:
+        """Add the secret of a client, also in the form of HTTP Basic."""
         text = credentials.secret.reveal()
-        self.learn("client secret", text)
+        self.add_secret("client secret", text)
         basic = base64.b64encode(f"{credentials.client_id}:{text}".encode()).decode()
         self._secrets[basic] = self._secrets[basic[:-12]] = "basic"
 
-    def learn_record(self, record: StoredIdentity | DamagedIdentity | None) -> None:
-        """Learn what a store keeps."""
+    def add_record(self, record: StoredIdentity | DamagedIdentity | None) -> None:
+        """Add the secret of a record."""
         if isinstance(record, StoredIdentity):
-            self.learn(f"{record.state} secret", record.secret.reveal())
+            self.add_secret(f"{record.state} secret", record.secret.reveal())
 
-    def learn_exchange(self, request: wire.Request, reply: wire.Reply | None) -> None:
-        """Learn what goes to the server and what comes back."""
+    def add_exchange(self, request: wire.Request, reply: wire.Reply | None) -> None:
+        """Add the secrets of a request and its reply."""
         for secret in (request.token, request.idempotency_key):
             if secret is not None:
-                self.learn(type(secret).__name__, secret.reveal())
+                self.add_secret(type(secret).__name__, secret.reveal())
         if reply is not None and reply.body.startswith(b'{"user"'):
             message = json.loads(reply.body)
             for name in message.keys() & {"access_token", "anonymous_id"}:
-                self.learn(name, message[name])
+                self.add_secret(name, message[name])
 
-    # What is said ----------------------------------------------------------------------------------------------------
-
-    def hear(self, *values: object) -> None:
-        """Take a value as a careless host would show it."""
+    def record(self, *values: object) -> None:
+        """Record the repr and the str of values."""
         for value in values:
-            self._said.append(repr(value))
+            self._texts.append(repr(value))
             try:
-                self._said.append(str(value))
+                self._texts.append(str(value))
             except TypeError:
                 assert isinstance(value, Secret)
 
-    def hear_error(self, error: BaseException, *, capture_locals: bool = True) -> None:
-        """Take an exception with all that hangs on it, by default the locals of its frames too."""
-        told = traceback.TracebackException.from_exception(error, capture_locals=capture_locals)
-        self._said.extend(told.format())
+    def record_error(self, error: BaseException, *, capture_locals: bool = True) -> None:
+        """Record an exception with its causes, contexts and traceback, by default with the locals of its frames."""
+        formatted = traceback.TracebackException.from_exception(error, capture_locals=capture_locals)
+        self._texts.extend(formatted.format())
         if isinstance(error, MimiError):
-            self._said.append(pickle.dumps(error).decode("latin-1"))
+            self._texts.append(pickle.dumps(error).decode("latin-1"))
         self._walk(error, set())
 
     def _walk(self, error: BaseException | None, seen: set[int]) -> None:
@@ -92,19 +88,19 @@ class Canary(logging.Handler):
             return
         seen.add(id(error))
         self.errors += 1
-        self.hear(error, *error.args, *error.__dict__.values())
+        self.record(error, *error.args, *error.__dict__.values())
         for other in (error.__cause__, error.__context__):
             self._walk(other, seen)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Be the handler of all loggers."""
-        self._said.append(f"{record.name} {record.getMessage()} {record.args!r}")
+        """Record a log record."""
+        self._texts.append(f"{record.name} {record.getMessage()} {record.args!r}")
         if record.exc_info and record.exc_info[1] is not None:
-            self.hear_error(record.exc_info[1])
+            self.record_error(record.exc_info[1])
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Hear every logger at DEBUG, and asyncio's debug mode, which tells of each callback that it runs."""
+    def capture_logs(self) -> Iterator[None]:
+        """Record all loggers at DEBUG, with asyncio's debug mode, which logs each callback."""
         root, loop = logging.getLogger(), asyncio.get_running_loop()
         level, slow = root.level, loop.slow_callback_duration
         root.setLevel(logging.DEBUG)
@@ -119,45 +115,41 @@ class Canary(logging.Handler):
             root.removeHandler(self)
             root.setLevel(level)
 
-    # What came of it -------------------------------------------------------------------------------------------------
-
     @property
     def figures(self) -> dict[str, int]:
-        """How much was looked at, for what."""
+        """Return how many secrets, errors and texts were compared."""
         return {
             "secrets": len(self._secrets),
             "errors": self.errors,
-            "texts": len(self._said),
+            "texts": len(self._texts),
             "secrets_shown": 0,
         }
 
-    def sings(self, *more: str) -> set[str]:
-        """Return which kinds of secrets were said, with some of what was said around each."""
-        said = "\n".join((*self._said, *more))
+    def find_leaks(self, *more: str) -> set[str]:
+        """Return the kind of each secret that a text contains, with the text before it."""
+        output = "\n".join((*self._texts, *more))
         return {
-            f"{kind} in …{said[max(0, at - 60) : at]}"
+            f"{kind} in …{output[max(0, at - 60) : at]}"
             for secret, kind in self._secrets.items()
-            if (at := said.find(secret)) >= 0
+            if (at := output.find(secret)) >= 0
         }
 
-    # Where it sits ---------------------------------------------------------------------------------------------------
+    def wrap_send(self, send: Send) -> Send:
+        """Wrap a send so that its exchanges are added and recorded."""
 
-    def sending(self, send: Send) -> Send:
-        """Wrap a send."""
-
-        async def heard(request: wire.Request) -> wire.Reply:
-            self.learn_exchange(request, None)
-            self.hear(request)
+        async def send_recorded(request: wire.Request) -> wire.Reply:
+            self.add_exchange(request, None)
+            self.record(request)
             reply = await send(request)
-            self.learn_exchange(request, reply)
-            self.hear(reply)
+            self.add_exchange(request, reply)
+            self.record(reply)
             return reply
 
-        return heard
+        return send_recorded
 
 
 class CanaryStore(IdentityStore):
-    """A store that a canary sits in; `failure` is raised by all verbs, where it is set."""
+    """A store that adds its records to a canary; if `failure` is set, all methods raise it."""
 
     def __init__(self, inner: IdentityStore, canary: Canary) -> None:
         self.failure: Exception | None = None
@@ -173,8 +165,8 @@ class CanaryStore(IdentityStore):
 
     def _heard(self, *records: StoredIdentity | DamagedIdentity | None) -> None:
         for record in records:
-            self._canary.learn_record(record)
-        self._canary.hear(*records)
+            self._canary.add_record(record)
+        self._canary.record(*records)
 
     async def load(self, account: str) -> StoredIdentity | None:
         self._fail()

@@ -1,4 +1,4 @@
-"""What may happen to an exchange on its way."""
+"""Faults of a proxy: delay, cut and swap exchanges."""
 
 import asyncio
 import random
@@ -6,13 +6,13 @@ import random
 from .relay import Exchange
 
 
-class Weather:
-    """Carries exchanges late, in pieces, and sometimes not at all.
+class UnreliableProxy:
+    """Delay exchanges, split them, and cut some of them.
 
     Args:
-        seed: Of all that is random.
+        seed: The seed of the random generator.
         seconds: The longest delay of a piece.
-        losses: How many of a hundred exchanges are cut off, before the server, after it, or within the reply.
+        losses: Percentage of exchanges that are cut before the server, after it, or within the reply.
     """
 
     def __init__(self, seed: int, *, seconds: float, losses: int) -> None:
@@ -42,10 +42,10 @@ class Weather:
 
 
 class Swap:
-    """Hands each pair of replies to the wrong one of the two, as a broken proxy or a shared connection would do.
+    """Swap each pair of replies, as a broken proxy or a shared connection would.
 
     Attributes:
-        swapped: How many replies went astray.
+        swapped: Number of replies that were swapped.
     """
 
     def __init__(self) -> None:
@@ -61,6 +61,6 @@ class Swap:
             self._waiting = reply, other
             await exchange.deliver(await other)
         else:
-            (foreign, other), self._waiting = self._waiting, None
+            (earlier, other), self._waiting = self._waiting, None
             other.set_result(reply)
-            await exchange.deliver(foreign)
+            await exchange.deliver(earlier)

@@ -1,13 +1,14 @@
-"""The life of a process of these proofs: a host of the SDK, which may have to die at a point on the way."""
+"""The process of a proof: a host of the SDK that kills itself at a named point."""
 
 import asyncio
 import logging
 import os
 import random
 import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Self
+from typing import Any
 
 import attrs
 
@@ -22,118 +23,100 @@ from mimi_async import (
     StoreConflictError,
     wire,
 )
-from mimi_async.stores import DamagedIdentity, IdentityStore, SQLiteStore, StoredIdentity
+from mimi_async.stores import IdentityStore, SQLiteStore
 from mimi_async.transport import Transport
 
+from ..auth.stores_for_tests import (
+    AFTER_CLAIM,
+    AFTER_FORGET,
+    AFTER_REPLACE,
+    BEFORE_CLAIM,
+    BEFORE_FORGET,
+    BEFORE_REPLACE,
+    WatchedStore,
+)
 from .journal import Journal
 from .relay import Exchange, Relay
 
 
 @attrs.define
-class Death:
-    """Where this process ends."""
+class KillPoint:
+    """The point at which this process kills itself."""
 
     point: str | None
 
-    def at(self, point: str) -> None:
-        """Die if this is the point."""
+    def reach(self, point: str) -> None:
+        """Send SIGKILL to this process if this is the point."""
         if point == self.point:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    async def on_the_way(self, exchange: Exchange) -> None:
-        """Carry an exchange: die when the request has left, or when the reply has come."""
+    def watch(self, inner: IdentityStore) -> WatchedStore:
+        """Return a store with points before and after each write."""
+        store = WatchedStore(inner)
+        for moment in (BEFORE_CLAIM, AFTER_CLAIM, BEFORE_REPLACE, AFTER_REPLACE, BEFORE_FORGET, AFTER_FORGET):
+
+            async def act(point: str = " ".join(moment)) -> None:
+                self.reach(point)
+
+            store.at(moment, act, times=sys.maxsize)
+        return store
+
+    async def carry(self, exchange: Exchange) -> None:
+        """Carry an exchange, with points after the request and after the reply."""
         await exchange.ask()
-        self.at(f"{exchange.line} sent")
+        self.reach(f"{exchange.line} sent")
         reply = await exchange.reply()
-        self.at(f"{exchange.line} answered")
+        self.reach(f"{exchange.line} answered")
         await exchange.deliver(reply)
-
-
-class MortalStore(IdentityStore):
-    """A store in which one may die before and after each write."""
-
-    def __init__(self, inner: IdentityStore, death: Death) -> None:
-        self._inner = inner
-        self._death = death
-
-    async def __aenter__(self) -> Self:
-        await self._inner.__aenter__()
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self._inner.__aexit__(*exc_info)
-
-    async def load(self, account: str) -> StoredIdentity | None:
-        return await self._inner.load(account)
-
-    async def claim(self, account: str, record: StoredIdentity) -> StoredIdentity:
-        self._death.at("before claim")
-        winner = await self._inner.claim(account, record)
-        self._death.at("after claim")
-        return winner
-
-    async def replace(
-        self, account: str, expected: StoredIdentity | None, new: StoredIdentity
-    ) -> StoredIdentity | None:
-        self._death.at(f"before {new.state}")
-        found = await self._inner.replace(account, expected, new)
-        self._death.at(f"after {new.state}")
-        return found
-
-    async def forget(self, account: str, expected: StoredIdentity | DamagedIdentity | None) -> StoredIdentity | None:
-        self._death.at("before forget")
-        found = await self._inner.forget(account, expected)
-        self._death.at("after forget")
-        return found
 
 
 @attrs.frozen(kw_only=True)
 class Host:
-    """A partner's process: its core, the journal that stands for its database, and its death."""
+    """A partner's process: its core, the journal in place of its database, and the kill point."""
 
     core: MimiCore
     journal: Journal
-    death: Death
+    kill_point: KillPoint
 
     def observe(self) -> None:
-        """Be told of updates by three receivers: the one in the middle keeps the id, as the guide asks."""
+        """Connect two receivers; the second stores the id, as the guide asks."""
 
         def before(*_: object, **__: object) -> None:
-            self.death.at("before telling")
+            self.kill_point.reach("before delivery")
 
         async def keep(
             sender: AuthController, *, current: MimiUser | None, old: MimiUser | None, error: MimiError | None
         ) -> None:
-            self.journal.told(sender, current=current, old=old, error=error)
+            self.journal.on_update(sender, current=current, old=old, error=error)
             await asyncio.sleep(0)
-            self.death.at("while telling")
+            self.kill_point.reach("during delivery")
 
         self.core.observe(before)
         self.core.observe(keep)
 
     async def ensure(self, account: str) -> None:
-        """Make sure that there is a user, and say who it is."""
+        """Ensure a user and write it to the journal."""
         auth = await self.core.auth_for(account)
         self.journal.write(account, "restored", auth.current_user)
         self.journal.write(account, "ensured", await auth.ensure_user())
-        self.death.at("after telling")
+        self.kill_point.reach("after delivery")
 
     async def restore(self, account: str) -> None:
-        """Restore, and say who it is."""
+        """Restore and write the user to the journal."""
         auth = await self.core.auth_for(account)
         self.journal.write(account, "restored", auth.current_user)
 
     async def reset(self, account: str) -> None:
-        """Have a user, and reset it: the point of death is one of the reset."""
-        point, self.death.point = self.death.point, None
+        """Ensure a user, then reset it: the kill point applies to the reset only."""
+        point, self.kill_point.point = self.kill_point.point, None
         await self.ensure(account)
-        self.death.point = point
+        self.kill_point.point = point
         auth = await self.core.auth_for(account)
         await auth.reset()
-        self.death.at("after telling")
+        self.kill_point.reach("after delivery")
 
     async def live(self, account: str) -> None:
-        """Do one thing after another, until the end comes from outside."""
+        """Make calls until the process is killed from outside."""
         auth = await self.core.auth_for(account)
         for _ in range(1000):
             await auth.ensure_user()
@@ -142,8 +125,8 @@ class Host:
                 self.journal.write(account, "resetting", auth.current_user)
                 await auth.reset()
 
-    async def mingle(self, account: str) -> None:
-        """Do this and that while others do so too; what can't be done, since they were faster, is no failure."""
+    async def interleave(self, account: str) -> None:
+        """Make random calls while other processes do the same; conflicts with them are expected."""
         for _ in range(20):
             with suppress(NotAuthenticatedError, ErasedAnonymousIdError, StoreConflictError):
                 auth = await self.core.auth_for(account)
@@ -159,29 +142,29 @@ class Host:
 
 
 @asynccontextmanager
-async def hosted(job: dict[str, Any]) -> AsyncIterator[Host]:
-    """Start the host of a job."""
-    death, journal = Death(job.get("point")), Journal(job["journal"])
+async def run_host(job: dict[str, Any]) -> AsyncIterator[Host]:
+    """Run the host of a job."""
+    kill_point, journal = KillPoint(job.get("point")), Journal(job["journal"])
     credentials = ClientCredentials(job["client_id"], job["secret"])
-    async with Relay(job["server"], death.on_the_way) as relay, Transport(relay.url, credentials) as transport:
+    async with Relay(job["server"], kill_point.carry) as relay, Transport(relay.url, credentials) as transport:
 
         async def send(request: wire.Request) -> wire.Reply:
-            death.at(f"before {request.method} {request.path}")
+            kill_point.reach(f"before {request.method} {request.path}")
             reply = await transport.send(request)
-            death.at(f"after {request.method} {request.path}")
+            kill_point.reach(f"after {request.method} {request.path}")
             return reply
 
-        store = MortalStore(SQLiteStore(job["store"]), death)
+        store = kill_point.watch(SQLiteStore(job["store"]))
         known_id = journal.known_id if job.get("asks_host") else None
         core = MimiCore(store=store, send=send, account=None, known_id=known_id)
-        host = Host(core=core, journal=journal, death=death)
+        host = Host(core=core, journal=journal, kill_point=kill_point)
         host.observe()
         async with core:
             yield host
 
 
 async def do(job: dict[str, Any]) -> None:
-    async with hosted(job) as host:
+    async with run_host(job) as host:
         work = getattr(host, job["do"])
         async with asyncio.TaskGroup() as accounts:
             for account in job["accounts"]:
@@ -189,6 +172,6 @@ async def do(job: dict[str, Any]) -> None:
 
 
 def live(job: dict[str, Any]) -> None:
-    """Be the process."""
+    """Run a job: the main function of a forked process."""
     logging.basicConfig(level=logging.DEBUG if job.get("is_loud") else logging.ERROR)
     asyncio.run(do(job), debug=job.get("is_loud"))

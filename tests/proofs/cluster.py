@@ -1,10 +1,8 @@
-"""A partner's service beyond one machine, as processes: PostgreSQL, an identity server of two processes, workers."""
+"""The processes of a large partner: PostgreSQL, an identity server with two processes, and workers."""
 
 import asyncio
 import json
-import os
 import random
-import secrets
 import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -14,26 +12,26 @@ from typing import Any
 
 import attrs
 
-from examples.partner_cluster.postgres import Postgres
-from mimi_async.server.keyfile import NAMES
 from mimi_async.stores.postgres import PostgresStore
 
+from ..postgres_server import Postgres
+from ..server.on_postgres import an_environment
+from ..server.processes import ENVIRON, serving
 from .journal import Journal
 
 ROOT = Path(__file__).parents[2]
-_ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("MIMI_")}
-PATIENCE = 60.0
+TIMEOUT = 60.0
 
 
 @attrs.frozen
 class Cluster:
-    """What runs: the database, the server, and what a worker has to know.
+    """The running processes.
 
     Attributes:
-        postgres: The database of both the server and the store.
-        database: Its name.
-        url: Of the identity server.
-        folder: Where the journal and the workers' progress are.
+        postgres: The database server of identity server and store.
+        database: The name of the database.
+        url: The address of the identity server.
+        folder: The folder of the journal and of the workers' progress files.
     """
 
     postgres: Postgres
@@ -43,21 +41,26 @@ class Cluster:
 
     @property
     def store_url(self) -> str:
-        """What the workers open."""
+        """The address of the store."""
         return self.postgres.dsn_of(self.database)
 
     @property
     def journal(self) -> Journal:
-        """What was announced and ensured."""
+        """The journal of all workers."""
         return Journal(self.folder / "journal")
 
     @property
     def users(self) -> int:
-        """How many users the identity server holds."""
-        return int(self.postgres.tell("SELECT count(user_id) FROM mimi_server.users", self.database))
+        """The number of users of the identity server."""
+        return int(self.postgres.execute("SELECT count(user_id) FROM mimi_server.users", self.database))
 
-    def job(self, number: int, accounts: Sequence[str], visits: int) -> dict[str, Any]:
-        """What a worker is to do."""
+    @property
+    def calls(self) -> int:
+        """The number of calls that the workers have made."""
+        return sum(len(path.read_text().splitlines()) for path in self.folder.glob("worker-*"))
+
+    def job(self, number: int, accounts: Sequence[str], calls: int) -> dict[str, Any]:
+        """Return the job of a worker."""
         return {
             "server": self.url,
             "client_id": "mimi-dev",
@@ -66,27 +69,36 @@ class Cluster:
             "journal": str(self.folder / "journal"),
             "progress": str(self.folder / f"worker-{number}"),
             "accounts": accounts,
-            "visits": visits,
+            "calls": calls,
         }
 
-    async def visited(self, workers: int, accounts: Sequence[str], visits: int, kill_every: float | None = None) -> int:
-        """Let workers make their visits, and kill one of them every so many seconds; return how many were killed."""
-        jobs = [self.job(number, accounts, visits) for number in range(workers)]
+    async def run_workers(self, workers: int, accounts: Sequence[str], calls: int, kills: int = 0) -> int:
+        """Run workers until all calls are made; kill one after each of `kills` equal shares; return how many died."""
+        jobs = [self.job(number, accounts, calls) for number in range(workers)]
         working: dict[int, asyncio.subprocess.Process] = {}
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(_lived(number, job, working)) for number, job in enumerate(jobs)]
-            killer = group.create_task(_killed(working, kill_every))
-            deaths = sum([await task for task in tasks])
+            tasks = [group.create_task(_run_worker(number, job, working)) for number, job in enumerate(jobs)]
+            share = workers * len(accounts) * calls / (kills + 1)
+            killer = group.create_task(self._kill_workers(working, [share * number for number in range(1, kills + 1)]))
+            died = sum([await task for task in tasks])
             killer.cancel()
-        return deaths
+        return died
+
+    async def _kill_workers(self, working: dict[int, asyncio.subprocess.Process], shares: Sequence[float]) -> None:
+        """Kill a random worker each time when so many calls have been made, whatever time they take."""
+        for share in shares:
+            while self.calls < share or not working:  # noqa: ASYNC110 - other processes count
+                await asyncio.sleep(0.02)
+            with suppress(ProcessLookupError):
+                random.choice(list(working.values())).kill()
 
 
-async def _lived(number: int, job: dict[str, Any], working: dict[int, asyncio.subprocess.Process]) -> int:
-    """Run a worker, and another one in its place for as often as it is killed."""
-    pipe, deaths = asyncio.subprocess.PIPE, 0
+async def _run_worker(number: int, job: dict[str, Any], working: dict[int, asyncio.subprocess.Process]) -> int:
+    """Run a worker, and restart it each time it is killed; return the number of kills."""
+    pipe, kills = asyncio.subprocess.PIPE, 0
     while True:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.proofs.visitor", stdin=pipe, stdout=pipe, cwd=ROOT, env=_ENVIRON
+            sys.executable, "-m", "tests.proofs.worker", stdin=pipe, stdout=pipe, cwd=ROOT, env=ENVIRON
         )
         assert process.stdin is not None
         assert process.stdout is not None
@@ -96,40 +108,17 @@ async def _lived(number: int, job: dict[str, Any], working: dict[int, asyncio.su
         status = await process.wait()
         del working[number]
         if status == 0:
-            return deaths
+            return kills
         assert status == -signal.SIGKILL, f"a worker ended with {status}"
-        deaths += 1
-
-
-async def _killed(working: dict[int, asyncio.subprocess.Process], every: float | None) -> None:
-    """Kill one of those that have begun to work: a slow machine would else kill them all in the cradle."""
-    while every is not None:
-        await asyncio.sleep(every)
-        if working:
-            with suppress(ProcessLookupError):
-                random.choice(list(working.values())).kill()
+        kills += 1
 
 
 @asynccontextmanager
 async def cluster(postgres: Postgres, folder: Path, workers: int = 2) -> AsyncIterator[Cluster]:
-    """Run an identity server of so many processes on a database of its own, with a store beside it."""
+    """Run an identity server with `workers` processes on a new database that also holds the store."""
     dsn = await asyncio.to_thread(postgres.make_database)
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         await PostgresStore(dsn).init()
-    keys = {name: secrets.token_hex(32) for name in NAMES}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "mimi_async", "serve", "--port", "0", "--database", dsn),
-        *("--workers", str(workers), "--log-level", "error"),
-        stdout=asyncio.subprocess.PIPE,
-        env=_ENVIRON | keys,
-    )
-    assert process.stdout is not None
-    try:
-        async with asyncio.timeout(PATIENCE):
-            line = (await process.stdout.readline()).decode()
-        assert line.startswith("serving "), line
-        yield Cluster(postgres, dsn.rpartition("/")[2], line.split()[1], folder)
-    finally:
-        with suppress(ProcessLookupError):
-            process.terminate()
-        await process.communicate()
+    options = ("--workers", str(workers), "--log-level", "error")
+    async with serving(dsn, *options, environ=an_environment()) as server:
+        yield Cluster(postgres, dsn.rpartition("/")[2], server.url, folder)

@@ -1,4 +1,4 @@
-"""What outlives a kill: lines of JSON, each on the disk before the next thing happens."""
+"""A durable log: lines of JSON, each on the disk before `write` returns."""
 
 import json
 import os
@@ -11,17 +11,17 @@ Line = dict[str, Any]
 
 
 class Journal:
-    """The partner's own table, as it were: the ids that were announced, and what a process came to.
+    """The updates and results of processes, in place of the partner's table.
 
     Args:
-        path: The file, which any number of processes may write.
+        path: The file; any number of processes may write to it.
     """
 
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
 
     def write(self, account: str, event: str, user: MimiUser | None = None, error: str | None = None) -> None:
-        """Add a line; it is on the disk when this returns."""
+        """Append a line; it is on the disk when this returns."""
         line = {
             "account": account,
             "event": event,
@@ -37,21 +37,21 @@ class Journal:
             os.close(descriptor)
 
     def lines(self, account: str | None = None, event: str | None = None) -> list[Line]:
-        """Return the lines, those of an account or an event only."""
+        """Return the lines of an account or an event; all by default."""
         if not self._path.exists():
             return []
         lines: list[Line] = [json.loads(text) for text in self._path.read_text().splitlines()]
         return [line for line in lines if account in (None, line["account"]) and event in (None, line["event"])]
 
-    def told(
+    def on_update(
         self, sender: AuthController, *, current: MimiUser | None, old: MimiUser | None, error: MimiError | None
     ) -> None:
-        """Be a receiver, as the guide asks: keep the id, and drop it on `ErasedAnonymousIdError`, on nothing else."""
-        self.write(sender.account, "told", current, None if error is None else type(error).__name__)
+        """Write an update: the receiver of the guide."""
+        self.write(sender.account, "update", current, None if error is None else type(error).__name__)
 
     async def known_id(self, account: str) -> AnonymousId | None:
-        """Return the id that a host would have kept with its account."""
-        for line in reversed(self.lines(account, "told")):
+        """Return the id of an account: the last one, unless an `ErasedAnonymousIdError` followed."""
+        for line in reversed(self.lines(account, "update")):
             if line["error"] == ErasedAnonymousIdError.__name__:
                 return None
             if line["id"] is not None:

@@ -1,4 +1,4 @@
-"""Two products of one partner and the partner's table of accounts, each with what must hold of it all the time."""
+"""Two products of one partner and the partner's table of accounts, with their invariants."""
 
 import asyncio
 import sqlite3
@@ -22,11 +22,12 @@ from mimi_async.stores import SQLiteStore
 from mimi_async.testing import IdentityServer
 from mimi_async.transport import Transport
 
+from ..internals import registry_of
 from .test_proxy import Truth
 
 ACCOUNTS = ("ada", "bob", "lone")
 LONE = "lone"
-"""The account whose host can't be asked: it tells the one product that it uses the id itself, as in the guide."""
+"""The account without `known_id`: its host logs in with the id itself, as in the guide, and uses one product only."""
 
 USES: list[Callable[[AuthController], Awaitable[object]]] = [
     lambda auth: auth.update_user(year_of_birth=1980),
@@ -40,30 +41,27 @@ FAULTS: list[Callable[..., None]] = [
     IdentityServer.drop_request,
     *(partial(IdentityServer.fail, status=status) for status in (404, 429, 500)),
 ]
-"""What the server can be told to do wrong, for a path."""
+"""Faults of the server for a path."""
 
 
 class Table:
-    """The partner's table: the id of each account, kept as the guide asks, and asked by both products.
+    """The partner's table: the id of each account, stored as the guide asks, for both products.
 
     Attributes:
-        ids: The id that is kept for an account.
-        uncertain: Accounts whose reset has failed: the server may have erased the user all the same.
-        is_broken: Whether asking raises.
-        told: How many updates came.
+        ids: The stored id of each account.
+        uncertain: Accounts whose reset failed: the server may have erased the user.
+        is_broken: Whether `known_id` raises.
     """
 
     def __init__(self) -> None:
         self.ids: dict[str, AnonymousId] = {}
         self.uncertain: set[str] = set()
-        self.told = 0
         self.is_broken = False
 
-    def tell(
+    def on_update(
         self, sender: AuthController, *, current: MimiUser | None, old: MimiUser | None, error: MimiError | None
     ) -> None:
-        """Keep an id, and drop the one that was erased. Another id in place of a good one: that must never happen."""
-        self.told += 1
+        """Store an id, and delete an erased one. A second id for an account with a user is a broken rule."""
         if isinstance(error, ErasedAnonymousIdError):
             if error.anonymous_id in (None, self.ids.get(sender.account)):
                 self.ids.pop(sender.account, None)
@@ -81,7 +79,7 @@ class Table:
 
 
 class Product:
-    """One product: its core, which may be started again, and its store, which may be lost or damaged."""
+    """One product: a core that can be restarted, and a store that can be lost or damaged."""
 
     def __init__(self, server: IdentityServer, table: Table, file: Path) -> None:
         self.file = file
@@ -100,7 +98,7 @@ class Product:
         store = SQLiteStore(self.file)
         self.core = MimiCore(send=transport.send, store=store, account=None, known_id=self._table.known_id)
         self.core.observe(self._follow)
-        self.core.observe(self._table.tell)
+        self.core.observe(self._table.on_update)
         self.core.observer_failed.connect(self._note)
         await self._stack.enter_async_context(self.core)
 
@@ -115,22 +113,22 @@ class Product:
         await self.start()
 
     def damage(self, account: str) -> None:
-        """Let the disk fail under a record."""
+        """Damage the record of an account in the file."""
         with closing(sqlite3.connect(self.file, isolation_level=None)) as connection:
             connection.execute("UPDATE identities SET secret = 'x' || secret WHERE account = ?", (account,))
 
     def state(self, account: str) -> str | None:
-        """Return the state of the record as the file has it, "damaged" where it was damaged."""
+        """Return the state of the record in the file, or "damaged"."""
         row = self._row(account)
         if row is None:
             return None
         return "damaged" if row[1].startswith("x") else row[0]
 
     def check(self) -> None:
-        """No update broke a rule, the gate follows the record, and so does the user."""
+        """Check that updates broke no rule, and that gate and user follow the record."""
         assert self._broken_rules == []
         for account in ACCOUNTS:
-            auth = self.core._controllers._idle.get(account)
+            auth = registry_of(self.core).get(account)
             if auth is not None and self.state(account) != "damaged":
                 self._check(auth)
 
@@ -164,7 +162,7 @@ class Product:
     def _follow(
         self, sender: AuthController, *, current: MimiUser | None, old: MimiUser | None, error: MimiError | None
     ) -> None:
-        """Updates form a chain, and each tells of a change or of a failure."""
+        """Check that updates form a chain, and that each has a change or an error."""
         assert old == self._last[sender.account]
-        assert current != old or error is not None
+        assert current != old or error is not None or current is not None, "only a user is announced again"
         self._last[sender.account] = current

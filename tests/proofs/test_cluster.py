@@ -1,4 +1,4 @@
-"""Eight processes on one PostgreSQL store and an identity server of two processes: one user for each account."""
+"""Processes on one PostgreSQL store and an identity server of two processes: one user for each account."""
 
 import asyncio
 from collections.abc import Iterator
@@ -6,29 +6,29 @@ from pathlib import Path
 
 import pytest
 
-from examples.partner_cluster.postgres import Postgres
 from mimi_async.stores.postgres import PostgresStore
 
 from ..conftest import rounds
+from ..postgres_server import Postgres
 from .cluster import Cluster, cluster
 from .conftest import Figures
 
 pytestmark = pytest.mark.timeout(rounds(300, 3600))
 
-PROCESSES = 8
+PROCESSES = rounds(4, 8)
 ACCOUNTS = [f"a-{number}" for number in range(rounds(25, 500))]
-VISITS = rounds(4, 10)
+CALLS = rounds(2, 10)
 
 
 @pytest.fixture(scope="module")
 def own_postgres() -> Iterator[Postgres]:
-    """One that may be restarted."""
+    """A server for this file: the tests restart it."""
     with Postgres() as server:
         yield server
 
 
-async def _agreed(cluster: Cluster) -> None:
-    """Check that there is one user for each account, that all agree on it, and that its id is stored."""
+async def _check_users(cluster: Cluster) -> None:
+    """Check that each account has one user, that all workers agree on it, and that its id is stored."""
     ids: dict[str, set[str]] = {}
     for line in cluster.journal.lines():
         if line["id"] is not None:
@@ -44,18 +44,14 @@ async def _agreed(cluster: Cluster) -> None:
             assert {record.secret.reveal()} == ids[account]
 
 
-def _visits_of(cluster: Cluster) -> int:
-    return sum(len(path.read_text().splitlines()) for path in cluster.folder.glob("worker-*"))
-
-
-async def test_eight_processes_agree_on_one_user_for_each_account(
+async def test_processes_agree_on_one_user_for_each_account(
     own_postgres: Postgres, tmp_path: Path, figures: Figures
 ) -> None:
     async with cluster(own_postgres, tmp_path) as running:
-        await running.visited(PROCESSES, ACCOUNTS, VISITS)
-        await _agreed(running)
-        assert _visits_of(running) == PROCESSES * len(ACCOUNTS) * VISITS
-        figures.add(visits=_visits_of(running), users=running.users, accounts=len(ACCOUNTS))
+        await running.run_workers(PROCESSES, ACCOUNTS, CALLS)
+        await _check_users(running)
+        assert running.calls == PROCESSES * len(ACCOUNTS) * CALLS
+        figures.add(calls=running.calls, users=running.users, accounts=len(ACCOUNTS))
 
 
 async def test_they_agree_while_processes_are_killed_and_the_database_is_restarted(
@@ -63,16 +59,16 @@ async def test_they_agree_while_processes_are_killed_and_the_database_is_restart
 ) -> None:
     async with cluster(own_postgres, tmp_path) as running:
 
-        async def restarted_twice() -> None:
+        async def restart_twice() -> None:
             for share in (1, 2):
-                while _visits_of(running) < share * PROCESSES * len(ACCOUNTS) * VISITS / 3:  # noqa: ASYNC110 - other processes count
+                while running.calls < share * PROCESSES * len(ACCOUNTS) * CALLS / 3:  # noqa: ASYNC110 - other processes count
                     await asyncio.sleep(0.05)
                 await asyncio.to_thread(own_postgres.restart)
 
         async with asyncio.TaskGroup() as group:
-            restarts = group.create_task(restarted_twice())
-            killed = await running.visited(PROCESSES, ACCOUNTS, VISITS, kill_every=1.0)
+            restarts = group.create_task(restart_twice())
+            killed = await running.run_workers(PROCESSES, ACCOUNTS, CALLS, kills=rounds(3, 60))
             await restarts
         assert killed > 0
-        await _agreed(running)
+        await _check_users(running)
         figures.add(processes_killed=killed, restarts_of_PostgreSQL=2, ids_lost=0)

@@ -1,4 +1,4 @@
-"""A long walk through everything that two products may do, and everything that may go wrong between them."""
+"""A state machine: random calls of two products with random faults, and the invariants of accounts and users."""
 
 import asyncio
 import shutil
@@ -27,19 +27,20 @@ from mimi_async.stores import MemoryStore
 from mimi_async.testing import IdentityServer
 
 from ..conftest import rounds
+from ..internals import controller_of
 from .conftest import Figures
 from .machine import ACCOUNTS, FAULTS, LONE, USES, Product, Table
 
 pytestmark = pytest.mark.timeout(rounds(120, 3600))
 
-Who = tuple[int, str]
+UnverifiedClient = tuple[int, str]
 
-WHOS: list[Who] = [(0, "ada"), (1, "ada"), (0, "bob"), (1, "bob"), (0, LONE)]
-WHO = st.sampled_from(WHOS)
+CALLERS: list[UnverifiedClient] = [(0, "ada"), (1, "ada"), (0, "bob"), (1, "bob"), (0, LONE)]
+CALLER = st.sampled_from(CALLERS)
 PATHS = st.sampled_from(("/v1/anonymous-users", "/v1/sessions", "/v1/user", "*"))
 
 SETTINGS = settings(
-    max_examples=rounds(25, 500),
+    max_examples=rounds(6, 500),
     stateful_step_count=rounds(40, 80),
     deadline=None,
     phases=(Phase.reuse, Phase.generate),  # shrinking a walk over real sockets would outlast every timeout
@@ -48,14 +49,14 @@ SETTINGS = settings(
 
 
 class Walk(RuleBasedStateMachine):
-    """The walk.
+    """The state machine.
 
     Attributes:
-        resets: Accounts that were ever to be reset.
-        orphans: How many creations were begun whose key is gone: nobody was ever told of the users they may have made.
-        is_lone_forgotten: Whether the host has to tell the id itself, by logging in, before it asks for a user.
-        bad_calls: How many calls are left until all is well again.
-        done: How many calls went well, and how many did not.
+        resets: Accounts with at least one reset.
+        orphans: Number of started creations whose key is lost: no host has got the id of such a user.
+        is_lone_forgotten: Whether the host of LONE must log in with the id before it asks for a user.
+        bad_calls: Number of calls until the faults end.
+        done: Number of calls that succeeded and that failed.
     """
 
     walks = 0
@@ -81,18 +82,18 @@ class Walk(RuleBasedStateMachine):
             await product.start()
         self.is_up = True
 
-    def call(self, who: Who, what: Callable[[AuthController], Awaitable[object]]) -> bool:
-        """Make a call, and tell whether it went well; what fails must fail as the library says."""
-        error = self.answer(self._called(who, what))
+    def call(self, caller: UnverifiedClient, what: Callable[[AuthController], Awaitable[object]]) -> bool:
+        """Make a call; return whether it succeeded. A failure must be a documented error."""
+        error = self.answer(self._called(caller, what))
         assert not isinstance(error, (ConfigurationError, UnserviceableError)), repr(error)
         return error is None
 
-    async def _called(self, who: Who, what: Callable[[AuthController], Awaitable[object]]) -> None:
-        number, account = who
+    async def _called(self, caller: UnverifiedClient, what: Callable[[AuthController], Awaitable[object]]) -> None:
+        number, account = caller
         await what(await self.products[number].core.auth_for(account))
 
     def answer(self, call: Coroutine[None, None, object]) -> MimiError | None:
-        """Wait for a call, and return how it failed."""
+        """Wait for a call; return its error."""
 
         async def answered() -> MimiError | None:
             try:
@@ -110,53 +111,51 @@ class Walk(RuleBasedStateMachine):
 
     @initialize()
     def onboard(self) -> None:
-        for who in WHOS:
-            self.ensure(who)
+        for caller in CALLERS:
+            self.ensure(caller)
 
-    # What products do ------------------------------------------------------------------------------------------------
-
-    @rule(who=WHO)
-    def ensure(self, who: Who) -> None:
-        """Two products with stores of their own do not onboard one account at the same time: that is not promised."""
-        self.start_over(who)
-        number, account = who
+    @rule(caller=CALLER)
+    def ensure(self, caller: UnverifiedClient) -> None:
+        """Ensure a user, except while the other product creates one: two stores do not promise one user then."""
+        self.start_over(caller)
+        number, account = caller
         product, known = self.products[number], self.table.ids.get(account)
         if self.products[1 - number].state(account) == "pending":
             return
         was_pending = product.state(account) == "pending"
         if account == LONE and known is not None and self.is_lone_forgotten:
-            self.is_lone_forgotten = not self.call(who, lambda auth: auth.authenticate(LogInAnonymously(known)))
-        elif self.call(who, AuthController.ensure_user) and known is not None and was_pending:
-            self.orphans += 1  # the table knew another user than the creation that was under way
+            self.is_lone_forgotten = not self.call(caller, lambda auth: auth.authenticate(LogInAnonymously(known)))
+        elif self.call(caller, AuthController.ensure_user) and known is not None and was_pending:
+            self.orphans += 1  # known_id returned another user than the pending creation
 
-    @rule(who=WHO, use=st.sampled_from(USES))
-    def use(self, who: Who, use: Callable[[AuthController], Awaitable[object]]) -> None:
+    @rule(caller=CALLER, use=st.sampled_from(USES))
+    def use(self, caller: UnverifiedClient, use: Callable[[AuthController], Awaitable[object]]) -> None:
         """Make a call that the server answers only where the user is alive."""
-        number, account = who
-        if self.call(who, use):
-            user = self.products[number].core._controllers.of(account).current_user
+        number, account = caller
+        if self.call(caller, use):
+            user = controller_of(self.products[number].core, account).current_user
             if user is not None and user.anonymous_id == self.table.ids.get(account):
                 self.table.uncertain.discard(account)
 
-    @rule(who=WHO)
-    def log_out(self, who: Who) -> None:
-        if self.call(who, AuthController.log_out) and who[1] == LONE:
+    @rule(caller=CALLER)
+    def log_out(self, caller: UnverifiedClient) -> None:
+        if self.call(caller, lambda auth: auth.log_out(discard_id=caller[1] == LONE)) and caller[1] == LONE:
             self.is_lone_forgotten = True
 
-    @rule(who=WHO)
-    def reset(self, who: Who) -> None:
-        self.resets.add(who[1])
-        if not self.call(who, AuthController.reset):
-            self.table.uncertain.add(who[1])
+    @rule(caller=CALLER)
+    def reset(self, caller: UnverifiedClient) -> None:
+        self.resets.add(caller[1])
+        if not self.call(caller, AuthController.reset):
+            self.table.uncertain.add(caller[1])
 
-    @rule(who=WHO)
-    def start_over(self, who: Who) -> None:
-        """The host's decision, which it takes only where the record is rejected or damaged."""
-        number, account = who
+    @rule(caller=CALLER)
+    def start_over(self, caller: UnverifiedClient) -> None:
+        """Start over, if the record is rejected or damaged."""
+        number, account = caller
         product = self.products[number]
         if product.state(account) not in ("rejected", "damaged"):
             return
-        auth = product.core._controllers.of(account)
+        auth = controller_of(product.core, account)
         error = self.answer(auth.start_over())
         if isinstance(error, ConfigurationError):
             assert auth.current_user is not None, "only a server that knows the id again refuses to start over"
@@ -164,15 +163,13 @@ class Walk(RuleBasedStateMachine):
             assert error is None or error.retryable, repr(error)
             self.is_lone_forgotten |= error is None and account == LONE
 
-    # What goes wrong -------------------------------------------------------------------------------------------------
-
     @rule(fault=st.sampled_from(FAULTS), path=PATHS, times=st.integers(1, 4))
-    def go_wrong(self, fault: Callable[..., None], path: str, times: int) -> None:
+    def add_fault(self, fault: Callable[..., None], path: str, times: int) -> None:
         fault(self.server, path, times=times)
         self.bad_calls = 3
 
-    @rule(times=st.integers(1, 3), number=st.integers(0, 1), order=st.permutations(WHOS))
-    def forget_ids_at_a_launch(self, times: int, number: int, order: list[Who]) -> None:
+    @rule(times=st.integers(1, 3), number=st.integers(0, 1), order=st.permutations(CALLERS))
+    def forget_ids_at_a_launch(self, times: int, number: int, order: list[UnverifiedClient]) -> None:
         self.server.fail("/v1/sessions", problem="unknown-anonymous-id", times=times)
         self.bad_calls = 3
         self.relaunch(number, order)
@@ -194,19 +191,19 @@ class Walk(RuleBasedStateMachine):
         self.bad_calls = 3
 
     async def _heal(self) -> None:
-        self.server.heal()
+        self.server.clear_faults()
         self.table.is_broken = False
         if not self.is_up:
             await self.server.start()
             self.is_up = True
 
-    @rule(number=st.integers(0, 1), order=st.permutations(WHOS))
-    def relaunch(self, number: int, order: list[Who]) -> None:
-        """Start again, and present a view that needs a user for each account."""
+    @rule(number=st.integers(0, 1), order=st.permutations(CALLERS))
+    def relaunch(self, number: int, order: list[UnverifiedClient]) -> None:
+        """Restart a product and ensure a user for each account."""
         self.runner.run(self._restarted(self.products[number]))
-        for who in order:
-            if who[0] == number:
-                self.ensure(who)
+        for caller in order:
+            if caller[0] == number:
+                self.ensure(caller)
 
     async def _restarted(self, product: Product) -> None:
         await product.stop()
@@ -218,14 +215,12 @@ class Walk(RuleBasedStateMachine):
         self.runner.run(self.products[number].reinstall())
         self.is_lone_forgotten |= number == 0
 
-    @rule(who=WHO)
-    def damage(self, who: Who) -> None:
-        number, account = who
+    @rule(caller=CALLER)
+    def damage(self, caller: UnverifiedClient) -> None:
+        number, account = caller
         product = self.products[number]
         self.orphans += product.state(account) == "pending"
         product.damage(account)
-
-    # What holds ------------------------------------------------------------------------------------------------------
 
     @invariant()
     def the_gate_follows_the_record(self) -> None:
@@ -235,8 +230,8 @@ class Walk(RuleBasedStateMachine):
     @invariant()
     def there_is_one_user_for_each_account(self) -> None:
         alive = set(self.table.ids)
-        begun = {account for account in ACCOUNTS for it in self.products if it.state(account) == "pending"}
-        assert len(alive - self.table.uncertain) <= self.server.users <= len(alive | begun) + self.orphans
+        pending = {account for account in ACCOUNTS for it in self.products if it.state(account) == "pending"}
+        assert len(alive - self.table.uncertain) <= self.server.users <= len(alive | pending) + self.orphans
 
     def teardown(self) -> None:
         try:
@@ -246,13 +241,13 @@ class Walk(RuleBasedStateMachine):
             shutil.rmtree(self.folder)
 
     async def _end(self) -> None:
-        """Everything heals: each announced id opens its profile again, by the stores and by the table alone."""
+        """End all faults; each stored id opens its profile again, through the stores and through the table alone."""
         await self._heal()
         try:
             for number, product in enumerate(self.products):
                 await self._restarted(product)
                 for account in ACCOUNTS[: len(ACCOUNTS) - number]:
-                    await self._recovers(product.core, account, product.state(account))
+                    await self._check_recovery(product.core, account, product.state(account))
             fresh = MimiCore(
                 self.server.credentials,
                 server=self.server.url,
@@ -262,15 +257,15 @@ class Walk(RuleBasedStateMachine):
             )
             async with fresh:
                 for account in self.table.ids.keys() - {LONE}:
-                    await self._recovers(fresh, account, None)
+                    await self._check_recovery(fresh, account, None)
         finally:
             for product in self.products:
                 await product.stop()
             await self.server.__aexit__()
 
-    async def _recovers(self, core: MimiCore, account: str, state: str | None) -> None:
-        """Nothing but a reset has taken the user: whoever is asked finds the one that the table knows."""
-        auth, kept = core._controllers.of(account), self.table.ids.get(account)
+    async def _check_recovery(self, core: MimiCore, account: str, state: str | None) -> None:
+        """Check that the account has the user of the table, unless a reset erased it."""
+        auth, kept = controller_of(core, account), self.table.ids.get(account)
         if state == "damaged":
             await auth.start_over()
         await auth.restore()

@@ -1,4 +1,4 @@
-"""Nothing piles up: not over many accounts, not after a core was left."""
+"""Memory is bounded: over many accounts, over many failures, and after a core is left."""
 
 import asyncio
 import gc
@@ -13,43 +13,44 @@ from mimi_async.stores import MemoryStore
 from mimi_async.testing import IdentityServer
 
 from ..conftest import rounds
+from ..doubles import set_timeouts
 from .conftest import Figures
 
 pytestmark = pytest.mark.timeout(rounds(120, 3600))
 
 KEEP = 100
 AT_ONCE = 50
-BOUND = 200  # asyncio keeps up to a hundred timers that were cancelled
-LOOKED_AT = ("mimi_async.", "asyncio.", "_asyncio", "aiohttp.", "tenacity")
+BOUND = 200  # asyncio keeps up to a hundred cancelled timers
+COUNTED = ("mimi_async.", "asyncio.", "_asyncio", "aiohttp.", "tenacity")
 
 
-def alive() -> Counter[str]:
-    """Count what the library and asyncio have left in memory."""
+def count_objects() -> Counter[str]:
+    """Count the objects of the library, asyncio and aiohttp in memory."""
     gc.collect()
     counts: Counter[str] = Counter()
     for kind, count in Counter(map(type, gc.get_objects())).items():
-        if str(kind.__module__).startswith(LOOKED_AT) and kind.__module__ != "mimi_async.testing.faults":
+        if str(kind.__module__).startswith(COUNTED) and kind.__module__ != "mimi_async.testing.faults":
             counts[kind.__qualname__] += count
     return counts
 
 
-async def crowd(
-    core: MimiCore, count: int, visit: Callable[[AuthController], Coroutine[Any, Any, None]], *, first: int
+async def use_accounts(
+    core: MimiCore, count: int, call: Callable[[AuthController], Coroutine[Any, Any, None]], *, first: int
 ) -> None:
-    """Let so many new accounts come and go, some at a time."""
+    """Visit `count` new accounts, some concurrently."""
     numbers = iter(range(first, first + count))
 
-    async def come_and_go() -> None:
+    async def use_next() -> None:
         for number in numbers:
-            await visit(await core.auth_for(f"a-{number}"))
+            await call(await core.auth_for(f"a-{number}"))
 
     async with asyncio.TaskGroup() as visitors:
         for _ in range(AT_ONCE):
-            visitors.create_task(come_and_go())
+            visitors.create_task(use_next())
 
 
-async def visit(auth: AuthController) -> None:
-    """Come, be told, and go."""
+async def onboard_and_log_out(auth: AuthController) -> None:
+    """Ensure a user, receive its update, and log out."""
     with auth.observe(lambda *_, **__: None, replay=True):
         updates = auth.updates()
         await auth.ensure_user()
@@ -61,50 +62,50 @@ async def visit(auth: AuthController) -> None:
 async def test_many_accounts_leave_a_bounded_number_of_everything(
     mimi_server: IdentityServer, figures: Figures
 ) -> None:
-    cycles = rounds(5_000, 20_000)
-    told, others = 0, alive()["AuthController"]
+    cycles = rounds(600, 20_000)
+    updates, others = 0, count_objects()["AuthController"]
 
-    def tell(*_: object, **__: object) -> None:
-        nonlocal told
-        told += 1
+    def count_update(*_: object, **__: object) -> None:
+        nonlocal updates
+        updates += 1
 
     async with MimiCore(
-        mimi_server.credentials, server=mimi_server.url, store=MemoryStore(), account=None, keep=KEEP
+        mimi_server.credentials, server=mimi_server.url, store=MemoryStore(), account=None, max_idle_controllers=KEEP
     ) as core:
-        core.observe(tell)
-        await crowd(core, 500, visit, first=0)
-        before = alive()
-        await crowd(core, cycles, visit, first=500)
-        grown = alive() - before
+        core.observe(count_update)
+        await use_accounts(core, 300, onboard_and_log_out, first=0)
+        before = count_objects()
+        await use_accounts(core, cycles, onboard_and_log_out, first=300)
+        grown = count_objects() - before
         assert before["AuthController"] - others == KEEP
         assert {kind: count for kind, count in grown.items() if count > BOUND} == {}
         assert asyncio.all_tasks() == {asyncio.current_task()}
-    assert told == 2 * (500 + cycles)
+    assert updates == 2 * (300 + cycles)
     figures.add(cycles=cycles, controllers=before["AuthController"] - others, objects_grown=grown.total())
 
 
-async def test_many_failures_leave_nothing_either(mimi_server: IdentityServer, figures: Figures) -> None:
+async def test_many_failures_leave_nothing(mimi_server: IdentityServer, figures: Figures) -> None:
     async def fail(auth: AuthController) -> None:
         with auth.observe(lambda *_, **__: None), pytest.raises(MimiError):
             await auth.ensure_user()
 
+    records = rounds(300, 10_000)  # each account keeps its claim
     mimi_server.fail("*", status=503, times=None, headers={"Retry-After": "60"})
     async with MimiCore(
-        mimi_server.credentials, server=mimi_server.url, store=MemoryStore(), account=None, keep=KEEP
+        mimi_server.credentials, server=mimi_server.url, store=MemoryStore(), account=None, max_idle_controllers=KEEP
     ) as core:
-        await crowd(core, 300, fail, first=0)
-        before = alive()
-        await crowd(core, rounds(500, 10_000), fail, first=300)
-        grown = alive() - before
-        records = rounds(500, 10_000)  # each account has claimed: that is not forgotten
+        await use_accounts(core, 200, fail, first=0)
+        before = count_objects()
+        await use_accounts(core, records, fail, first=200)
+        grown = count_objects() - before
         assert grown.pop("StoredIdentity", 0) <= records
         assert grown.pop("CreateKey", 0) <= records
         assert {kind: count for kind, count in grown.items() if count > BOUND} == {}
         assert asyncio.all_tasks() == {asyncio.current_task()}
-    figures.add(failures=rounds(500, 10_000))
+    figures.add(failures=records)
 
 
-async def test_one_account_for_ever_leaves_nothing(mimi_server: IdentityServer, figures: Figures) -> None:
+async def test_many_calls_of_one_account_leave_nothing(mimi_server: IdentityServer, figures: Figures) -> None:
     async with MimiCore(mimi_server.credentials, server=mimi_server.url, store=MemoryStore()) as core:
 
         async def live(times: int) -> None:
@@ -117,18 +118,18 @@ async def test_one_account_for_ever_leaves_nothing(mimi_server: IdentityServer, 
                 await core.auth.reload_user()
 
         await live(50)
-        before = alive()
-        await live(rounds(500, 5_000))
-        grown = alive() - before
+        before = count_objects()
+        await live(rounds(300, 5_000))
+        grown = count_objects() - before
         assert {kind: count for kind, count in grown.items() if count > BOUND} == {}
         assert asyncio.all_tasks() == {asyncio.current_task()}
-    figures.add(calls_of_one_account=4 * rounds(500, 5_000))
+    figures.add(calls_of_one_account=4 * rounds(300, 5_000))
 
 
 async def test_a_core_that_is_left_in_the_middle_leaves_no_task(mimi_server: IdentityServer) -> None:
     mimi_server.delay("*", 0.5)
     async with MimiCore(mimi_server.credentials, server=mimi_server.url, store=MemoryStore(), account=None) as core:
-        core._turns.grace = 0.1
+        set_timeouts(core, shutdown=0.1)
         auths = [await core.auth_for(f"a-{number}") for number in range(20)]
         calls = [asyncio.create_task(auth.ensure_user()) for auth in auths for _ in range(3)]
         updates = [asyncio.create_task(anext(auth.updates())) for auth in auths]

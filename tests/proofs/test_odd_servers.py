@@ -1,4 +1,4 @@
-"""A server that answers oddly, again and again, ends a call: it is not asked for ever."""
+"""A server that repeats an unexpected reply ends a call: the number of requests is bounded."""
 
 import pytest
 
@@ -16,7 +16,7 @@ async def test_a_server_that_calls_every_new_user_erased_ends_the_call(server: I
             await core.auth.ensure_user()
         assert await store.load("default") is None
         assert len(server.requests) < 10
-        server.heal()
+        server.clear_faults()
         assert await core.auth.ensure_user() == core.auth.current_user
     assert server.users == 1
 
@@ -26,21 +26,21 @@ async def test_a_server_that_rejects_its_own_tokens_ends_the_call(server: Identi
         user = await core.auth.ensure_user()
         server.fail("/v1/user", problem="token-rejected", times=None)
         begun = len(server.requests)
-        with pytest.raises(ProtocolError, match="rejects an access token that it has just given out") as caught:
+        with pytest.raises(ProtocolError, match="rejects an access token that it has just issued") as caught:
             await core.auth.reload_user()
         assert type(caught.value) is ProtocolError
         assert len(server.requests) - begun == 3
-        with pytest.raises(ProtocolError, match="rejects an access token that it has just given out"):
+        with pytest.raises(ProtocolError, match="rejects an access token that it has just issued"):
             await core.auth.reset()
         assert core.auth.current_user == user
-        server.heal()
+        server.clear_faults()
         assert await core.auth.reload_user() == user
 
 
 async def test_a_reset_that_another_one_overtakes_is_a_reset(server: IdentityServer) -> None:
-    """Its log-in went well, and its erasure met a token whose user was gone already."""
+    """The log-in succeeds, and the erasure is refused because the user is erased already."""
     erasures: list[wire.Reply] = []
-    told: list[tuple[MimiUser | None, type[Exception]]] = []
+    updates: list[tuple[MimiUser | None, type[Exception]]] = []
 
     async def send(request: wire.Request) -> wire.Reply:
         if request.method == "DELETE" and not erasures:
@@ -52,9 +52,9 @@ async def test_a_reset_that_another_one_overtakes_is_a_reset(server: IdentitySer
         MimiCore(send=send, store=MemoryStore()) as core,
     ):
         await core.auth.ensure_user()
-        core.observe(lambda _, *, current, error, **__: told.append((current, type(error))))
+        core.observe(lambda _, *, current, error, **__: updates.append((current, type(error))))
         await core.auth.reset()
         assert core.auth.current_user is None
     assert [reply.status for reply in erasures] == [204]
-    assert told == [(None, ErasedAnonymousIdError)]
+    assert updates == [(None, ErasedAnonymousIdError)]
     assert server.users == 0

@@ -1,4 +1,4 @@
-"""Another caller's reply is never adopted, whatever stands between client and server."""
+"""The reply of another caller is never adopted, whatever a proxy does."""
 
 import asyncio
 import datetime as dt
@@ -25,9 +25,9 @@ from mimi_async.testing import IdentityServer
 from mimi_async.transport import Transport
 
 from ..conftest import rounds
-from .carriers import Swap, Weather
+from .carriers import Swap, UnreliableProxy
 from .conftest import Figures
-from .relay import Relay, faithfully
+from .relay import Relay, forward
 
 pytestmark = pytest.mark.timeout(rounds(120, 3600))
 
@@ -37,11 +37,11 @@ FREQUENCIES = (250, 500, 1000, 2000, 4000, 8000)
 
 @attrs.define
 class Truth:
-    """What belongs to which account: year, sex and thresholds tell its number.
+    """The data of each account: year, sex and thresholds are functions of its number.
 
     Attributes:
         user_ids: The user of each account, as first seen.
-        checked: How many values were looked at.
+        checked: Number of values checked.
     """
 
     user_ids: dict[int, str] = attrs.Factory(dict)
@@ -71,7 +71,7 @@ class Truth:
         self.check_test(number, user.latest_hearing_test)
 
     async def operate(self, number: int, auth: AuthController) -> None:
-        """Do one thing for an account, and check what comes of it."""
+        """Make a random call for an account and check the result."""
         self.check(number, await auth.ensure_user())
         match random.randrange(5):
             case 0:
@@ -88,8 +88,8 @@ class Truth:
         self.check(number, await auth.reload_user())
 
 
-def impatient(send: Callable[[wire.Request], Coroutine[Any, Any, wire.Reply]]) -> Any:
-    """Cancel one exchange in eight, at a random moment."""
+def cancel_some(send: Callable[[wire.Request], Coroutine[Any, Any, wire.Reply]]) -> Any:
+    """Cancel one exchange in eight at a random time."""
 
     async def send_or_cancel(request: wire.Request) -> wire.Reply:
         seconds = random.uniform(0, 0.02) if random.random() < 0.125 else None
@@ -103,10 +103,10 @@ def impatient(send: Callable[[wire.Request], Coroutine[Any, Any, wire.Reply]]) -
     return send_or_cancel
 
 
-async def operated(
+async def run_operation(
     core: MimiCore, truth: Truth, number: int, outcomes: dict[str, int], *, seconds: float = 0.1
 ) -> None:
-    """Operate, in a task that may be cancelled on the way, within so many seconds."""
+    """Run an operation in a task; cancel three in ten within `seconds`."""
 
     async def operation() -> None:
         await truth.operate(number, await core.auth_for(f"a-{number}"))
@@ -127,17 +127,17 @@ async def operated(
 
 async def test_a_value_is_always_of_the_account_that_asked(server: IdentityServer, figures: Figures) -> None:
     truth, store, outcomes = Truth(), MemoryStore(), dict[str, int]()
-    operations = iter(random.randrange(ACCOUNTS) for _ in range(rounds(2_000, 10_000)))
-    weather = Weather(random.randrange(1 << 30), seconds=0.02, losses=6)
+    operations = iter(random.randrange(ACCOUNTS) for _ in range(rounds(600, 10_000)))
+    proxy = UnreliableProxy(random.randrange(1 << 30), seconds=0.02, losses=6)
 
     async def worker(core: MimiCore) -> None:
         for number in operations:
-            await operated(core, truth, number, outcomes)
+            await run_operation(core, truth, number, outcomes)
 
     async with (
-        Relay(server.url, weather) as relay,
+        Relay(server.url, proxy) as relay,
         Transport(relay.url, server.credentials) as transport,
-        MimiCore(send=impatient(transport.send), store=store, account=None) as core,
+        MimiCore(send=cancel_some(transport.send), store=store, account=None) as core,
         asyncio.TaskGroup() as workers,
     ):
         for _ in range(64):
@@ -169,15 +169,15 @@ async def test_a_cancelled_exchange_leaves_no_reply_to_the_next_one(server: Iden
         return True
 
     async def worker(transport: Transport) -> int:
-        return sum([await log_in(transport) for _ in range(rounds(50, 1000))])
+        return sum([await log_in(transport) for _ in range(rounds(20, 1000))])
 
-    weather = Weather(random.randrange(1 << 30), seconds=0.01, losses=3)
-    async with Relay(server.url, weather) as relay, Transport(relay.url, server.credentials) as transport:
+    proxy = UnreliableProxy(random.randrange(1 << 30), seconds=0.01, losses=3)
+    async with Relay(server.url, proxy) as relay, Transport(relay.url, server.credentials) as transport:
         answered = sum(await asyncio.gather(*(worker(transport) for _ in range(20))))
-    figures.add(exchanges_answered=answered, exchanges_cancelled_or_lost=20 * rounds(50, 1000) - answered)
+    figures.add(exchanges_answered=answered, exchanges_cancelled_or_lost=20 * rounds(20, 1000) - answered)
 
 
-async def test_swapped_replies_are_refused_by_their_exchange_and_adopted_by_nobody(
+async def test_swapped_replies_are_refused_by_their_exchange_and_adopted_by_no_account(
     server: IdentityServer, figures: Figures
 ) -> None:
     swap, store, numbers = Swap(), MemoryStore(), range(20)
@@ -190,7 +190,7 @@ async def test_swapped_replies_are_refused_by_their_exchange_and_adopted_by_nobo
         assert {type(error) for error in refused} == {ProtocolError}
         records = [await store.load(auth.account) for auth in auths]
         assert {record and record.state for record in records} == {"pending"}
-        relay.carry = faithfully
+        relay.carry = forward
         users = [await auth.ensure_user() for auth in auths]
         for number, auth in enumerate(auths):
             await auth.update_user(year_of_birth=Truth.year(number))

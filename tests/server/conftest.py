@@ -5,34 +5,40 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from examples.partner_cluster.postgres import Postgres
 from mimi_async.testing import IdentityServer
 
+from ..postgres_server import Postgres
 from .client import PlainClient
 from .on_postgres import PostgresIdentityServer
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run the suites that say so on every book."""
-    if "book" in metafunc.fixturenames:
-        metafunc.parametrize("book", getattr(metafunc.module, "BOOKS", ["sqlite"]), indirect=True)
+    """Run a module with DATABASES once for each kind of user database."""
+    if "database_kind" in metafunc.fixturenames:
+        metafunc.parametrize("database_kind", getattr(metafunc.module, "DATABASES", ["sqlite"]), indirect=True)
 
 
 @pytest.fixture
-def book(request: pytest.FixtureRequest) -> str:
-    """The name of the book that the server is to keep its users in."""
+def database(tmp_path: Path) -> Path:
+    """The path of a user database that does not exist yet."""
+    return tmp_path / "users.sqlite3"
+
+
+@pytest.fixture
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """The kind of the user database."""
     return str(request.param)
 
 
 @pytest.fixture
-async def server(book: str, request: pytest.FixtureRequest) -> AsyncIterator[IdentityServer]:
-    async with IdentityServer() if book == "sqlite" else request.getfixturevalue("on_postgres") as server:
+async def server(database_kind: str, request: pytest.FixtureRequest) -> AsyncIterator[IdentityServer]:
+    async with IdentityServer() if database_kind == "sqlite" else request.getfixturevalue("on_postgres") as server:
         yield server
 
 
 @pytest.fixture
 def on_postgres(postgres: Postgres, users_dsn: str) -> PostgresIdentityServer:
-    """A server that keeps its users in PostgreSQL, not yet entered."""
+    """A server with its users in PostgreSQL, not yet entered."""
     return PostgresIdentityServer(postgres, users_dsn)
 
 

@@ -1,33 +1,24 @@
-"""A process that creates users in PostgreSQL: `python -m tests.server.creating DSN PEPPER`, keys by standard input.
-
-It prints, for each key, the id of its user and whether it was made just now.
-"""
+"""A process that creates users in PostgreSQL, forked by `tests.fork_server`."""
 
 import asyncio
-import sys
+import json
+from pathlib import Path
+from typing import Any
 
-from mimi_async.identity import CreateKey
-from mimi_async.server.keys import Keys
-from mimi_async.server.postgres import PostgresUserBook
-from mimi_async.server.users import Caller, Candidate, Member
+from mimi_async.server.users.postgres import PostgresUserRepository
+from mimi_async.server.users.repository import PartnerUser
 
-
-async def main(dsn: str, pepper: str) -> None:
-    keys = Keys(id_key=b"i" * 32, pepper=bytes.fromhex(pepper), token_keys=(b"t" * 32,))
-    book = PostgresUserBook(dsn, seconds=60.0, connections=4)
-    await book.open()
-    print("open", flush=True)  # noqa: T201 - it is asked
-    create_keys = [CreateKey(line.strip()) for line in await asyncio.to_thread(sys.stdin.readlines)]
-    await asyncio.gather(*(create(book, keys, key) for key in create_keys))
-    await book.close()
+from .repositories import ACME, make_new_user, open_repositories
 
 
-async def create(book: PostgresUserBook, keys: Keys, key: CreateKey) -> None:
-    candidate = Candidate(keys, key, keys.create_digest(key))
-    member = await book.create(Caller("acme-player", b"s" * 32), candidate, may_make=True)
-    assert isinstance(member, Member)
-    print(key.reveal(), member.profile.id, member.is_new)  # noqa: T201 - it is asked
+def live(job: dict[str, Any]) -> None:
+    """Create the users of `job["keys"]`; write each key, the user id and whether it is new to the file `job["out"]`."""
+    users = asyncio.run(_create(job["dsn"], job["keys"]))
+    found = [(key, user.profile.id, user.is_new) for key, user in users if isinstance(user, PartnerUser)]
+    Path(job["out"]).write_text(json.dumps(found))
 
 
-if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+async def _create(dsn: str, keys: list[str]) -> list[tuple[str, object]]:
+    async with open_repositories(PostgresUserRepository(dsn, timeout=60.0, connections=4)) as repository:
+        creations = (repository.create(ACME, make_new_user(key), may_make=True) for key in keys)
+        return list(zip(keys, await asyncio.gather(*creations), strict=True))

@@ -12,7 +12,7 @@ _numbers, _fork = count(1), os.fork
 
 
 def fork() -> int:
-    """Fork, unless it is the turn of one that is refused."""
+    """Fork, unless this fork is one to refuse."""
     if next(_numbers) in _REFUSED:
         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
     return _fork()

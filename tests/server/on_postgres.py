@@ -1,16 +1,17 @@
-"""The kit's server on a PostgreSQL, so that the suites of the book run on both."""
+"""The kit's server on a PostgreSQL, so that the suites of the repository run on both."""
 
 import asyncio
 import secrets
 from pathlib import Path
 from typing import Self
 
-from examples.partner_cluster.postgres import Postgres
 from mimi_async.identity import ClientCredentials
 from mimi_async.server import Server, Settings
-from mimi_async.server.keyfile import NAMES, from_environment
-from mimi_async.server.users import new_client
+from mimi_async.server.keyfile import NAMES, load_from_environment
+from mimi_async.server.users.repository import new_client
 from mimi_async.testing import IdentityServer
+
+from ..postgres_server import Postgres
 
 ADD_CLIENT = "INSERT INTO mimi_server.clients VALUES ('{}', '{}', '\\x{}')"
 
@@ -39,12 +40,12 @@ class PostgresIdentityServer(IdentityServer):
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
-        self._server = Server(self.dsn, self.settings, environ=self.environ, around=self._faults.around)
-        keys = from_environment(self.environ)
+        self._server = Server(self.dsn, self.settings, environ=self.environ, wrap=self._faults.wrap)
+        keys = load_from_environment(self.environ)
         assert keys is not None
         self._keys = keys
         await self._server.start()
-        self.tell("TRUNCATE mimi_server.users, mimi_server.hearing_tests, mimi_server.clients")
+        self.execute("TRUNCATE mimi_server.users, mimi_server.hearing_tests, mimi_server.clients")
         self.credentials = self.new_client()
         return self
 
@@ -54,17 +55,17 @@ class PostgresIdentityServer(IdentityServer):
 
     @property
     def users(self) -> int:
-        return int(self.tell("SELECT count(user_id) FROM mimi_server.users"))
+        return int(self.execute("SELECT count(user_id) FROM mimi_server.users"))
 
     def new_client(self, partner: str = "acme") -> ClientCredentials:
         self._clients += 1
         credentials, digest = new_client(self._keys, partner, f"{partner}-{self._clients}")
-        self.tell(ADD_CLIENT.format(credentials.client_id, partner, digest.hex()))
+        self.execute(ADD_CLIENT.format(credentials.client_id, partner, digest.hex()))
         return credentials
 
     def remove_client(self, credentials: ClientCredentials) -> None:
-        self.tell(f"DELETE FROM mimi_server.clients WHERE client_id = '{credentials.client_id}'")
+        self.execute(f"DELETE FROM mimi_server.clients WHERE client_id = '{credentials.client_id}'")
 
-    def tell(self, statement: str) -> str:
+    def execute(self, statement: str) -> str:
         """Have a statement executed; return what psql prints."""
-        return self.postgres.tell(statement, self.dsn.rpartition("/")[2])
+        return self.postgres.execute(statement, self.dsn.rpartition("/")[2])

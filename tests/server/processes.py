@@ -1,15 +1,20 @@
 """The server and its command line as processes of their own."""
 
 import asyncio
+import atexit
+import functools
 import os
 import re
 import signal
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import attrs
+
+from ..fork_server import ForkServer
 
 COMMAND = (sys.executable, "-m", "mimi_async")
 ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("MIMI_")}
@@ -22,13 +27,32 @@ class Ended:
     err: str
 
 
-async def run(
-    *arguments: str | Path, environ: dict[str, str] | None = None, command: tuple[str, ...] = COMMAND
-) -> Ended:
-    """Run the command line to its end."""
+@functools.cache
+def start_fork_server() -> ForkServer:
+    """Return the fork server of the command line, which runs as long as this process."""
+    server = ForkServer("tests.server.command", sys.stderr.buffer)
+    atexit.register(server.__exit__)
+    return server.__enter__()
+
+
+async def run(*arguments: str | Path, environ: dict[str, str] | None = None) -> Ended:
+    """Run the command line to its end, in a process that is forked from one that has imported it."""
+    with tempfile.TemporaryDirectory() as folder:
+        outputs = [Path(folder, "out"), Path(folder, "err")]
+        job = {
+            "arguments": [*map(str, arguments)],
+            "environ": ENVIRON | (environ or {}),
+            "folder": str(Path.cwd()),
+            "outputs": [*map(str, outputs)],
+        }
+        [status] = await start_fork_server().run(job)
+        return Ended(status, *(output.read_text() for output in outputs))
+
+
+async def run_command(*command: str, environ: dict[str, str] | None = None) -> Ended:
+    """Run a command to its end, in a process that starts with the environment."""
     pipe = asyncio.subprocess.PIPE
-    env = ENVIRON | (environ or {})
-    process = await asyncio.create_subprocess_exec(*command, *map(str, arguments), stdout=pipe, stderr=pipe, env=env)
+    process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe, env=ENVIRON | (environ or {}))
     out, err = await process.communicate()
     assert process.returncode is not None
     return Ended(process.returncode, out.decode(), err.decode())

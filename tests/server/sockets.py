@@ -23,7 +23,7 @@ async def serving(**changes: float) -> AsyncIterator[IdentityServer]:
 
 @asynccontextmanager
 async def connection(server: IdentityServer) -> AsyncIterator[Streams]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", server._entered().port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     try:
         yield reader, writer
     finally:
@@ -32,7 +32,7 @@ async def connection(server: IdentityServer) -> AsyncIterator[Streams]:
             await writer.wait_closed()
 
 
-async def said(server: IdentityServer, *parts: bytes) -> bytes:
+async def send(server: IdentityServer, *parts: bytes) -> bytes:
     """Send over a new connection, and read until the server hangs up."""
     async with connection(server) as (reader, writer):
         for part in parts:
@@ -49,7 +49,7 @@ async def is_alive(streams: Streams) -> None:
 
 
 def is_problem(answer: bytes, status: int) -> bool:
-    """Tell whether it is a problem after which the connection ends."""
+    """Return whether it is a problem after which the connection is closed."""
     head, _, body = answer.partition(b"\r\n\r\n")
     return (
         (head.startswith(b"HTTP/1.0 ") or b"\r\nConnection: close" in head)

@@ -1,44 +1,31 @@
-"""Rows that row security begins to hide while the server runs: nobody is taken for unknown, or made again."""
+"""Rows that row security begins to hide while the server runs: no user becomes unknown, or is created again."""
 
 import uuid
 from collections.abc import AsyncIterator, Awaitable
 
 import pytest
 
-from examples.partner_cluster.postgres import Postgres
 from mimi_async.errors import StoreUnavailableError
-from mimi_async.identity import CreateKey
-from mimi_async.server.keyfile import from_environment
-from mimi_async.server.postgres import PostgresUserBook
-from mimi_async.server.users import Caller, Candidate, Member, Refusal
+from mimi_async.server.users.postgres import PostgresUserRepository
+from mimi_async.server.users.repository import PartnerUser, Refusal
 
-from .client import a_key
-from .on_postgres import ENVIRON
+from ..postgres_server import Postgres
+from .repositories import ACME, make_new_user, open_repositories
 
-BOOKS = ["postgresql"]
-ACME = Caller("acme-player", b"s" * 32)
+DATABASES = ["postgresql"]
 TABLES = ("users", "clients", "hearing_tests")
 
 
 @pytest.fixture
-def dsn(postgres: Postgres) -> str:
-    return postgres.make_database()
-
-
-@pytest.fixture
-async def book(postgres: Postgres, dsn: str) -> AsyncIterator[PostgresUserBook]:
-    """A book whose user owns no table."""
-    owner = PostgresUserBook(dsn)
-    await owner.open()
-    assert await owner.add_client("acme", ACME.client_id, ACME.secret_digest)
-    await owner.close()
+async def users(postgres: Postgres, dsn: str) -> AsyncIterator[PostgresUserRepository]:
+    """A repository whose user owns no table."""
+    async with open_repositories(PostgresUserRepository(dsn)) as owner:
+        assert await owner.add_client("acme", ACME.client_id, ACME.secret_digest)
     reader, name = f"r{uuid.uuid4().hex}", dsn.rpartition("/")[2]
     grants = f"GRANT USAGE ON SCHEMA mimi_server TO {reader}; GRANT ALL ON ALL TABLES IN SCHEMA mimi_server TO {reader}"
-    postgres.tell(f"CREATE ROLE {reader} LOGIN; {grants}", name)
-    book = PostgresUserBook(dsn.replace("postgres@", f"{reader}@"))
-    await book.open()
-    yield book
-    await book.close()
+    postgres.execute(f"CREATE ROLE {reader} LOGIN; {grants}", name)
+    async with open_repositories(PostgresUserRepository(dsn.replace("postgres@", f"{reader}@"))) as users:
+        yield users
 
 
 async def answer(asked: Awaitable[object]) -> object:
@@ -50,23 +37,28 @@ async def answer(asked: Awaitable[object]) -> object:
 
 
 @pytest.mark.parametrize("hidden", [*((table,) for table in TABLES), TABLES], ids=[*TABLES, "all"])
-async def test_who_is_hidden_is_not_unknown(
-    postgres: Postgres, dsn: str, book: PostgresUserBook, hidden: tuple[str, ...]
+async def test_a_hidden_user_is_not_unknown(
+    postgres: Postgres, dsn: str, users: PostgresUserRepository, hidden: tuple[str, ...]
 ) -> None:
-    keys = from_environment(ENVIRON)
-    assert keys is not None
-    key = CreateKey(a_key())
-    candidate = Candidate(keys, key, keys.create_digest(key))
-    digest = candidate.id_digest("acme")
-    made = await book.create(ACME, candidate, may_make=True)
-    assert isinstance(made, Member)
+    new_user = make_new_user()
+    digest = new_user.id_digest("acme")
+    made = await users.create(ACME, new_user, may_make=True)
+    assert isinstance(made, PartnerUser)
     enable = "".join(f"ALTER TABLE mimi_server.{table} ENABLE ROW LEVEL SECURITY;" for table in hidden)
-    postgres.tell(enable, dsn.rpartition("/")[2])
-    for ask in (book.find(ACME, digest), book.find(ACME, b"d" * 32), book.create(ACME, candidate, may_make=True)):
+    postgres.execute(enable, dsn.rpartition("/")[2])
+    for ask in (
+        users.find(ACME, digest),
+        users.find(ACME, b"d" * 32),
+        users.create(ACME, new_user, may_make=True),
+    ):
         assert await answer(ask) in (None, Refusal.CREDENTIALS)
-    for read in (book.read(made.profile.id), book.export(made.profile.id), book.tests(made.profile.id, None)):
+    for read in (
+        users.read(made.profile.id),
+        users.export(made.profile.id),
+        users.tests(made.profile.id, None),
+    ):
         assert await answer(read) in (None, Refusal.TOKEN)
-    postgres.tell(enable.replace("ENABLE", "DISABLE"), dsn.rpartition("/")[2])
-    found = await book.find(ACME, digest)
-    assert isinstance(found, Member)
+    postgres.execute(enable.replace("ENABLE", "DISABLE"), dsn.rpartition("/")[2])
+    found = await users.find(ACME, digest)
+    assert isinstance(found, PartnerUser)
     assert found.profile.id == made.profile.id

@@ -40,8 +40,8 @@ class Rows:
         change = f"UPDATE identities SET {column} = {COLUMNS[column]} WHERE ? IN (account, '')"
         self.connection.execute(change, (written, account or ""))
 
-    def mend(self) -> None:
-        """Let the digests be right, as somebody would who knows how they are made."""
+    def update_digests(self) -> None:
+        """Make the digests right again."""
         for account, *values, _ in self.connection.execute("SELECT * FROM identities").fetchall():
             digest = _digest(account, values)
             self.connection.execute("UPDATE identities SET digest = ? WHERE account = ?", (digest, account))
@@ -52,7 +52,7 @@ def behind_the_back_of(path: Path) -> Iterator[Rows]:
     connection = sqlite3.connect(path, isolation_level=None)
     try:
         connection.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
-        connection.execute("PRAGMA synchronous = OFF")  # nobody cuts the power
+        connection.execute("PRAGMA synchronous = OFF")  # no test cuts the power
         yield Rows(connection)
     finally:
         connection.close()

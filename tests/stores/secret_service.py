@@ -1,23 +1,22 @@
-"""A real Secret Service: GNOME Keyring on a bus of its own, in a folder of its own, that nobody else sees."""
+"""A real Secret Service for tests: GNOME Keyring on a private bus, in a private folder."""
 
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NoReturn
 
 import attrs
-import pytest
 import secretstorage
 from jeepney.io.blocking import DBusConnection, open_dbus_connection  # type: ignore[import-untyped]  # carries none
 from secretstorage.util import DBusAddressWrapper, format_secret, open_session
 
+from ..programs import require_program
+
 NEEDED = ("dbus-daemon", "gnome-keyring-daemon")
 LOGIN = "/org/freedesktop/secrets/collection/login"
-PASSWORD = b"the password of nobody"
+PASSWORD = b"password of the keyring"
 SECONDS = 30.0
 
 BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
@@ -72,13 +71,6 @@ def unlock(bus: DBusConnection) -> None:
     service.call("UnlockWithMasterPassword", "o(oayays)", LOGIN, secret)
 
 
-def without_the_programs() -> NoReturn:
-    remedy = f"these tests need {' and '.join(NEEDED)}. On Debian: apt-get install gnome-keyring dbus"
-    if os.environ.get("CI"):
-        pytest.fail(remedy)
-    pytest.skip(remedy)
-
-
 @contextmanager
 def running(command: list[str], environment: Mapping[str, str]) -> "Iterator[subprocess.Popen[bytes]]":
     pipe = subprocess.PIPE
@@ -92,8 +84,8 @@ def running(command: list[str], environment: Mapping[str, str]) -> "Iterator[sub
 @contextmanager
 def started(folder: Path) -> Iterator[SecretService]:
     """Start both programs; end them."""
-    if not all(shutil.which(program) for program in NEEDED):
-        without_the_programs()
+    for program in NEEDED:
+        require_program(program, "gnome-keyring dbus")
     names = ("HOME", "XDG_RUNTIME_DIR", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")
     environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", **dict.fromkeys(names, str(folder))}
     (folder / "bus.conf").write_text(BUS.format(folder=folder))

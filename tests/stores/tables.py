@@ -1,18 +1,23 @@
 """Tables of a test's own in a PostgreSQL that all tests share."""
 
+import asyncio
 import uuid
 from typing import Any, Self
 
 import asyncpg
 import attrs
 
-from examples.partner_cluster.postgres import Postgres
+from mimi_async.databases.postgres import Database
+from mimi_async.databases.postgres.statement import Connection
 from mimi_async.stores import PostgresStore
+from mimi_async.stores.postgres.statements import Statements
+
+from ..postgres_server import Postgres
 
 
 @attrs.frozen
 class Tables:
-    """A schema with the tables of a store. `{t}` in a statement is its identities, `{a}` is what was set aside."""
+    """A schema with the tables of a store. `{t}` in a statement is its identities, `{a}` is its quarantine."""
 
     postgres: Postgres
     schema: str
@@ -20,19 +25,19 @@ class Tables:
     @classmethod
     def make(cls, postgres: Postgres) -> Self:
         tables = cls(postgres, f"s{uuid.uuid4().hex[:16]}")
-        postgres.tell(PostgresStore.script(tables.schema))
+        postgres.execute(PostgresStore.script(tables.schema))
         return tables
 
     @property
     def dsn(self) -> str:
         return self.postgres.dsn
 
-    def tell(self, statement: str) -> str:
-        """Have somebody execute a statement by hand."""
-        return self.postgres.tell(statement.format(t=f"{self.schema}.identities", a=f"{self.schema}.set_aside"))
+    def execute(self, statement: str) -> str:
+        """Execute a statement by hand, outside the store."""
+        return self.postgres.execute(statement.format(t=f"{self.schema}.identities", a=f"{self.schema}.quarantine"))
 
-    def store(self, **settings: Any) -> PostgresStore:
-        return PostgresStore(self.dsn, schema=self.schema, **settings)
+    def store(self, **settings: Any) -> "OpenPostgresStore":
+        return OpenPostgresStore(self.dsn, schema=self.schema, **settings)
 
     def pooled(self, **settings: Any) -> "PooledStore":
         return PooledStore(self, settings)
@@ -40,7 +45,26 @@ class Tables:
     def connections(self) -> int:
         """How many connections of ours there are to the whole server."""
         count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'mimi-async'"
-        return int(self.postgres.tell(count))
+        return int(self.postgres.execute(count))
+
+
+class OpenPostgresStore(PostgresStore):
+    """A store whose database, statements and listener a test may replace."""
+
+    @property
+    def database(self) -> Database:
+        return self._database
+
+    @property
+    def statements(self) -> Statements:
+        return self._statements
+
+    def stop_closing(self) -> None:
+        """Let the listener never end."""
+        self._listener.close = asyncio.Event().wait  # type: ignore[method-assign, assignment]
+
+    async def move_damage(self, account: str, revision: bytes, connection: Connection) -> object:
+        return await self._move_damage(account, revision, connection)
 
 
 class PooledStore(PostgresStore):

@@ -7,19 +7,19 @@ from unittest import mock
 import pytest
 
 from mimi_async.errors import InvalidInputError, StoreCorruptError
-from mimi_async.identity import AnonymousId, CreateKey, Secret
+from mimi_async.secret import AnonymousId, CreateKey, Secret
 from mimi_async.stores import SQLiteStore, StoredIdentity
 from mimi_async.stores.base import State
-from mimi_async.testing.store_scenarios import fresh_active, fresh_pending
+from mimi_async.testing.store_contract_base import fresh_active, fresh_pending
 
 ID = AnonymousId(str(uuid.uuid4()))
-KEY = CreateKey.fresh()
+KEY = CreateKey.generate()
 USER = uuid.uuid4().hex
 
 MISSHAPEN: dict[str, dict[str, object]] = {
     "its state is unknown": {"state": "gone"},
-    "one that is active holds AnonymousId, not CreateKey": {"secret": KEY},
-    "one that is pending holds CreateKey, not AnonymousId": {"state": "pending", "user_id": None},
+    "a record that is active holds AnonymousId, not CreateKey": {"secret": KEY},
+    "a record that is pending holds CreateKey, not AnonymousId": {"state": "pending", "user_id": None},
     "a create key is 64 hex digits": {"state": "pending", "secret": CreateKey("short"), "user_id": None},
     "a user_id is 32 hex digits": {"user_id": "someone"},
     "and None while pending": {"state": "pending", "secret": KEY},
@@ -29,7 +29,7 @@ MISSHAPEN: dict[str, dict[str, object]] = {
 
 
 @pytest.mark.parametrize("flaw", MISSHAPEN)
-def test_refuses_what_no_store_could_read_again(flaw: str) -> None:
+def test_refuses_values_that_no_store_could_read_again(flaw: str) -> None:
     fields: dict[str, object] = {"state": "active", "secret": ID, "user_id": USER, **MISSHAPEN[flaw]}
     with pytest.raises(InvalidInputError, match=flaw) as caught:
         StoredIdentity(**fields)  # type: ignore[arg-type]  # the wrong types are the test
@@ -57,10 +57,10 @@ def test_shows_neither_the_id_nor_the_key() -> None:
 
 
 @pytest.mark.parametrize("state", ["active", "rejected", "erasing"])
-def test_turns_into_another_state_of_the_same_user(state: State) -> None:
+def test_becomes_a_record_of_the_same_user_in_another_state(state: State) -> None:
     record = fresh_active()
-    turned = record.turned(state)
-    assert (turned.state, turned.secret, turned.user_id) == (state, record.secret, record.user_id)
-    assert turned.revision != record.revision
-    assert turned.anonymous_id == record.anonymous_id
+    with_state = record.with_state(state)
+    assert (with_state.state, with_state.secret, with_state.user_id) == (state, record.secret, record.user_id)
+    assert with_state.revision != record.revision
+    assert with_state.anonymous_id == record.anonymous_id
     assert fresh_pending().anonymous_id is None

@@ -1,72 +1,120 @@
-"""What a failing disk leaves is damage: never another id, and never nothing."""
+"""A damaged row of a SQLite file or of a PostgreSQL table: never another id, and never "no record"."""
 
-import asyncio
+import re
 import sqlite3
-import uuid
-from contextlib import closing, suppress
-from itertools import chain
+from contextlib import closing
 from pathlib import Path
+from typing import Protocol
 
+import attrs
 import pytest
 
-from mimi_async.errors import MimiError, StoreCorruptError
-from mimi_async.identity import AnonymousId
-from mimi_async.stores import DamagedIdentity, SQLiteStore, StoredIdentity
-from mimi_async.testing.store_scenarios import fresh_active, fresh_pending
-from tests.conftest import rounds
+from mimi_async.errors import StoreCorruptError
+from mimi_async.stores import DamagedIdentity, IdentityStore, SQLiteStore
+from mimi_async.testing.store_contract_base import fresh_active
 
-from .rows import COLUMNS, behind_the_back_of, cuts, flips
-
-SECRET = "5ec2e70f-0000-4000-8000-5ec2e70f5ec2"
-RECORD = StoredIdentity.active(AnonymousId(SECRET), uuid.uuid4().hex)
+from ..postgres_server import Postgres
+from .damages import RECORD, SECRET
+from .tables import Tables
 
 DAMAGES = {
     "unknown state": "state = 'gone'",
     "another known state": "state = 'rejected'",
-    "state is no text": "state = CAST('active' AS BLOB)",
-    "state is no UTF-8": "state = CAST(x'ff61' AS TEXT)",
     "secret of the wrong length": "secret = substr(secret, 2)",
     "secret of the other kind": f"secret = '{'0' * 64}'",
     "another id": "secret = replace(secret, '5ec2', '5ec3')",
-    "secret is no text": "secret = CAST(secret AS BLOB)",
-    "secret is no UTF-8": "secret = CAST(x'ff' || secret AS TEXT)",
     "secret is empty": "secret = ''",
     "malformed user_id": "user_id = 'someone'",
-    "user_id of a wrong type": "user_id = x'00'",
+    "empty user_id": "user_id = ''",
     "no user_id": "user_id = NULL",
+}
+IN_SQLITE = {
+    "state is not text": "state = CAST('active' AS BLOB)",
+    "state is not UTF-8": "state = CAST(x'ff61' AS TEXT)",
+    "secret is not text": "secret = CAST(secret AS BLOB)",
+    "secret is not UTF-8": "secret = CAST(x'ff' || secret AS TEXT)",
+    "user_id of a wrong type": "user_id = x'00'",
     "short revision": "revision = x'00'",
-    "revision is no blob": "revision = 'revision'",
+    "revision is not a blob": "revision = 'revision'",
     "another revision": "revision = randomblob(16)",
-    "changed_at is no number": "changed_at = 'yesterday'",
-    "changed_at is beyond all numbers": "changed_at = 9e999",
+    "changed_at is not a number": "changed_at = 'yesterday'",
+    "changed_at is infinite": "changed_at = 9e999",
     "another digest": "digest = randomblob(8)",
 }
+IN_POSTGRES = {
+    "no state": "state = NULL",
+    "no secret": "secret = NULL",
+    "short revision": "revision = '\\x00'",
+    "long revision": "revision = revision || revision",
+    "another revision": "revision = decode(md5('another'), 'hex')",
+    "no revision": "revision = NULL",
+    "changed_at is infinite": "changed_at = 'infinity'",
+    "changed_at is not a number": "changed_at = 'NaN'",
+    "no changed_at": "changed_at = NULL",
+    "another digest": "digest = sha256('another')",
+    "no digest": "digest = NULL",
+    "another value of each": "state = 'a', secret = 'b', user_id = 'c', revision = 'd', changed_at = 0, digest = 'e'",
+}
+ALL = [
+    *(pytest.param("sqlite", damage, id=f"sqlite, {name}") for name, damage in (DAMAGES | IN_SQLITE).items()),
+    *(pytest.param("postgres", damage, id=f"postgres, {name}") for name, damage in (DAMAGES | IN_POSTGRES).items()),
+]
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ids.sqlite3"
+class Database(Protocol):
+    """The database below a store, as another program changes it."""
+
+    def store(self) -> IdentityStore: ...
+
+    def execute(self, statement: str) -> str:
+        """Execute a statement on {t}, the records, or {a}, the quarantine; return the rows."""
 
 
-def spoil(path: Path, change: str) -> None:
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute(f"UPDATE identities SET {change} WHERE account = 'a'")
+@attrs.frozen
+class SQLiteFile:
+    path: Path
+
+    def store(self) -> IdentityStore:
+        return SQLiteStore(self.path)
+
+    def execute(self, statement: str) -> str:
+        with closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
+            connection.text_factory = bytes
+            rows = connection.execute(statement.format(t="identities", a="quarantine")).fetchall()
+        return "\n".join("|".join(map(repr, row)) for row in rows)
 
 
-def raw(path: Path, table: str) -> list[tuple[object, ...]]:
-    with closing(sqlite3.connect(path)) as connection:
-        connection.text_factory = bytes
-        return connection.execute(f"SELECT * FROM {table}").fetchall()
+@attrs.frozen
+class PostgresTables:
+    tables: Tables
+
+    def store(self) -> IdentityStore:
+        return self.tables.store()
+
+    def execute(self, statement: str) -> str:
+        return self.tables.execute(statement)
 
 
-@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
-async def test_a_damaged_row_is_kept_told_and_moved_aside_as_it_is(path: Path, damage: str) -> None:
-    async with SQLiteStore(path) as store:
+def open_database(kind: str, path: Path, postgres: Postgres) -> Database:
+    return SQLiteFile(path) if kind == "sqlite" else PostgresTables(Tables.make(postgres))
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest, path: Path, postgres: Postgres) -> Database:
+    return open_database(request.param, path, postgres)
+
+
+@pytest.mark.parametrize(("kind", "damage"), ALL)
+async def test_a_damaged_row_is_kept_reported_and_quarantined_unchanged(
+    kind: str, damage: str, path: Path, postgres: Postgres
+) -> None:
+    database = open_database(kind, path, postgres)
+    async with database.store() as store:
         await store.claim("a", RECORD)
         other = await store.claim("b", fresh_active())
-        spoil(path, damage)
-        (row,) = (row for row in raw(path, "identities") if row[0] == b"a")
-    async with SQLiteStore(path) as store:
+        database.execute(f"UPDATE {{t}} SET {damage} WHERE account = 'a'")
+        row = database.execute("SELECT * FROM {t} WHERE account = 'a'")
+    async with database.store() as store:
         with pytest.raises(StoreCorruptError, match=r"can't be read; it was kept: `start_over\(\)` moves it") as caught:
             await store.load("a")
         error = caught.value
@@ -74,107 +122,41 @@ async def test_a_damaged_row_is_kept_told_and_moved_aside_as_it_is(path: Path, d
         assert len(error.revision) == 16
         assert SECRET not in f"{error!r} {error.__dict__} {error.__cause__!r} {error.__context__!r}"
         assert await store.forget("a", DamagedIdentity(error.revision)) is None
-        (aside,) = raw(path, "set_aside")
-        assert aside[:-1] == row
+        assert re.fullmatch(re.escape(row) + r"\|\d+(\.\d+)?", database.execute("SELECT * FROM {a}"))
         assert await store.load("a") is None
         assert await store.load("b") == other
 
 
-async def test_an_intact_revision_names_the_damage(path: Path) -> None:
-    async with SQLiteStore(path) as store:
+@pytest.mark.parametrize("damage", ["secret = 'gone'", "changed_at = 0", "user_id = NULL", "digest = ''"])
+async def test_a_damaged_record_is_kept_also_where_its_revision_was_expected(database: Database, damage: str) -> None:
+    async with database.store() as store:
         await store.claim("a", RECORD)
-        spoil(path, "secret = 'gone'")
-        with pytest.raises(StoreCorruptError) as caught:
-            await store.load("a")
-    assert caught.value.revision == RECORD.revision
+        database.execute(f"UPDATE {{t}} SET {damage}")
+        row = database.execute("SELECT * FROM {t}")
+        for call in (
+            store.load("a"),
+            store.replace("a", RECORD, fresh_active()),
+            store.forget("a", RECORD),
+            store.quarantine("a", RECORD),
+        ):
+            with pytest.raises(StoreCorruptError) as caught:
+                await call
+            assert caught.value.revision == RECORD.revision
+        assert database.execute("SELECT * FROM {t}") == row
 
 
-async def test_a_row_copied_from_another_account_is_damage(path: Path) -> None:
-    async with SQLiteStore(path) as store:
+async def test_a_row_copied_from_another_account_is_damage(database: Database) -> None:
+    async with database.store() as store:
         await store.claim("a", RECORD)
-        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-            connection.execute("UPDATE identities SET account = 'b'")
+        database.execute("UPDATE {t} SET account = 'b'")
         with pytest.raises(StoreCorruptError):
             await store.load("b")
 
 
-@pytest.mark.parametrize("column", COLUMNS)
-@pytest.mark.parametrize("record", [RECORD, fresh_pending()], ids=["active", "pending"])
-async def test_every_cut_and_every_bit_flip_of_a_row_is_damage(path: Path, record: StoredIdentity, column: str) -> None:
-    async with SQLiteStore(path) as store:
-        await store.claim("account 031", record)
-        with behind_the_back_of(path) as rows:
-            whole = rows.get(column, "account 031")
-            for damaged in chain(flips(whole), cuts(whole) if column != "changed_at" else ()):
-                with suppress(sqlite3.IntegrityError):  # a number of seconds that is none, which SQLite does not keep
-                    rows.set(column, damaged)
-                    for call in (store.load("account 031"), store.claim("account 031", fresh_pending())):
-                        with pytest.raises(StoreCorruptError):
-                            await call
-            if whole:
-                rows.set(column, whole)
-        assert await store.load("account 031") == record
-
-
-@pytest.fixture
-def kept(path: Path) -> dict[str, StoredIdentity]:
-    """What a file holds that spans several pages."""
-    records = {f"account {number:03}": fresh_active() for number in range(60)}
-
-    async def keep() -> None:
-        async with SQLiteStore(path) as store:
-            await asyncio.gather(*(store.claim(account, record) for account, record in records.items()))
-
-    asyncio.run(keep())
-    return records
-
-
-async def verdicts(path: Path, kept: dict[str, StoredIdentity]) -> list[StoredIdentity | None]:
-    """Load all accounts; tell what was returned, leaving out what was refused."""
-    found = []
-    try:
-        async with SQLiteStore(path) as store:
-            for account, record in kept.items():
-                try:
-                    loaded = await store.load(account)
-                except MimiError:
-                    continue
-                assert loaded in (None, record)
-                found.append(loaded)
-    except MimiError:
-        pass
-    return found
-
-
-def test_a_file_cut_short_at_any_size_loses_nobody(path: Path, kept: dict[str, StoredIdentity]) -> None:
-    whole = path.read_bytes()
-    for size in range(0, len(whole), rounds(509, 97)):
-        path.write_bytes(whole[:size])
-        assert None not in asyncio.run(verdicts(path, kept))
-
-
-def test_a_flipped_bit_anywhere_loses_nobody_and_gives_nobody_another_id(
-    path: Path, kept: dict[str, StoredIdentity]
-) -> None:
-    whole = path.read_bytes()
-    heads = (bit for page in range(0, len(whole), 4096) for bit in range(page * 8, page * 8 + 12 * 8))
-    for bit in chain(heads, range(3, len(whole) * 8, rounds(509, 53))):
-        flipped = bytearray(whole)
-        flipped[bit // 8] ^= 1 << bit % 8
-        path.write_bytes(flipped)
-        assert None not in asyncio.run(verdicts(path, kept))
-
-
-@pytest.mark.parametrize("name", [b"account 03\xff", b"account 031", b"account 999", b"zzzzzzzzzzz", bytes(11)])
-async def test_an_account_whose_name_was_damaged_gets_no_second_user(
-    path: Path, kept: dict[str, StoredIdentity], name: bytes
-) -> None:
-    path.write_bytes(path.read_bytes().replace(b"account 030", name))
-    async with SQLiteStore(path) as store:
-        for call in (store.load("account 030"), store.claim("account 030", fresh_pending())):
-            with pytest.raises(StoreCorruptError, match="restore a backup") as caught:
-                await call
-            assert caught.value.revision is None
-    found = await verdicts(path, kept)
-    assert None not in found
-    assert len(found) > len(kept) / 2
+async def test_a_quarantined_record_can_be_restored_by_hand(database: Database) -> None:
+    async with database.store() as store:
+        await store.claim("a", RECORD)
+        await store.quarantine("a", RECORD)
+        columns = "account, state, secret, user_id, revision, changed_at, digest"
+        database.execute(f"INSERT INTO {{t}} SELECT {columns} FROM {{a}}")
+        assert await store.load("a") == RECORD

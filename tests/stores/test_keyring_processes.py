@@ -1,84 +1,56 @@
-"""Many processes on one keyring."""
+"""Processes that open one file for the first time at once, and processes that are killed while they do."""
 
-import fcntl
-import os
-import signal
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 
-from mimi_async.stores.keyring.markers import Markers
+from mimi_async.errors import StoreUnavailableError
+from mimi_async.testing.store_contract_base import fresh_active
 from tests.conftest import rounds
 
-from .keyrings import keyring_at, store_at
-from .test_processes import ROOT, let_go
+from .claimant import ROOT, claim_at_once
+from .keyrings import FileKeyring, fingerprint_at, keyring_at, store_at
 
 
-def started(place: Path, accounts: int, *words: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "tests.stores.keyring_claimant", str(place), str(accounts), *words]
-    return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+async def test_processes_that_start_for_the_first_time_at_once_agree_on_one_key(tmp_path: Path) -> None:
+    for number in range(rounds(1, 50)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        found = claim_at_once("keyring", folder, processes=4)
+        assert list(keyring_at(folder).entries()) == [fingerprint_at(folder)], "each loser deletes its key"
+        async with store_at(folder) as store:
+            record = await store.load("0")
+        assert record is not None
+        assert found == [[record.revision.hex()]] * 4
 
 
-def winners_of(processes: "list[subprocess.Popen[str]]") -> list[list[str]]:
-    """Let all claim at once; return what each has found."""
-    let_go(processes)
-    found = [process.communicate(timeout=100)[0].split() for process in processes]
-    assert [process.returncode for process in processes] == [0] * len(processes)
-    return found
+async def test_a_process_that_is_killed_at_any_step_leaves_a_file_that_opens(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.stores.keyring_victim", str(tmp_path / "folder")]
+    ended = subprocess.run(command, cwd=ROOT, check=True, timeout=100, stdout=subprocess.PIPE)
+    stages: list[tuple[bool, bool, bool]] = []
+    for number in range(1, int(ended.stdout) + 1):
+        folder = tmp_path / f"folder-{number}"
+        has_file = (folder / "ids.sqlite3").exists()
+        fingerprint = fingerprint_at(folder) if has_file else None
+        entries = keyring_at(folder).entries()
+        assert fingerprint is None or fingerprint in entries, "the file names a key that the keyring holds"
+        stage = (has_file, bool(entries), fingerprint is not None)
+        if stages[-1:] != [stage]:
+            stages.append(stage)
+            await check_it_goes_on(folder, fingerprint)
+    assert stages == [(False, False, False), (True, False, False), (True, True, False), (True, True, True)]
 
 
-async def test_six_processes_that_claim_the_same_accounts_agree(tmp_path: Path) -> None:
-    accounts = rounds(30, 300)
-    found = winners_of([started(tmp_path, accounts) for _ in range(6)])
-    async with store_at(tmp_path) as store:
-        stored = [await store.load(f"{number}") for number in range(accounts)]
-    revisions = [record.revision.hex() for record in stored if record is not None]
-    assert len(revisions) == len(set(revisions)) == accounts
-    assert found == [revisions] * 6
-
-
-async def test_a_process_that_never_pauses_holds_nobody_up_nor_does_one_that_is_killed(tmp_path: Path) -> None:
-    victim = started(tmp_path, 10_000)
-    let_go([victim])
-    async with store_at(tmp_path, timeout=10) as store:
-        while not keyring_at(tmp_path).entries():
-            await store.load("another")
-        for number in range(50):
-            await store.load(f"another {number}")
-        assert victim.poll() is None
-        os.kill(victim.pid, signal.SIGKILL)
-        victim.communicate()
-        for number in range(20):
-            await store.load(f"{number}")
-
-
-def test_who_comes_back_at_once_goes_behind_who_waits(tmp_path: Path) -> None:
-    markers, order = Markers(tmp_path / "service"), []
-    markers.open()
-
-    def wait() -> None:
-        with markers.lock(lambda: True):
-            order.append("who waits")
-
-    waiting = threading.Thread(target=wait)
-    with markers.lock(lambda: True):
-        waiting.start()
-        deadline = time.monotonic() + 30
-        while is_free(markers.folder / "door"):
-            assert time.monotonic() < deadline, "nobody stands at the door"
-    with markers.lock(lambda: True):
-        order.append("who comes back")
-    waiting.join()
-    assert order == ["who waits", "who comes back"]
-
-
-def is_free(path: Path) -> bool:
-    with path.open() as file:
+async def check_it_goes_on(folder: Path, fingerprint: str | None) -> None:
+    """The next opening succeeds, with the key that the file names; another keyring opens no file that names a key."""
+    other = store_at(folder, FileKeyring(folder / "other"))
+    if fingerprint is not None:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-    time.sleep(0.005)
-    return True
+            await other.__aenter__()
+        except StoreUnavailableError:
+            assert fingerprint_at(folder) == fingerprint
+    async with store_at(folder) as store:
+        record = await store.claim("a", fresh_active())
+    assert fingerprint in (None, fingerprint_at(folder))
+    async with store_at(folder) as store:
+        assert await store.load("a") == record

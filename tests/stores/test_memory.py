@@ -1,22 +1,18 @@
 """The store that forgets, held to the contract of all stores."""
 
 import asyncio
-import os
 from pathlib import Path
 from typing import ClassVar
 
-import pytest
-
-from mimi_async.errors import ConfigurationError
 from mimi_async.stores import IdentityStore, MemoryStore
 from mimi_async.testing.store_contract import StoreContract
-from mimi_async.testing.store_scenarios import fresh_active
+from mimi_async.testing.store_contract_base import fresh_active, is_refused_in_forked_child
 
 
 class TestMemoryStore(StoreContract):
-    lasting: ClassVar[bool] = False
+    is_persistent: ClassVar[bool] = False
 
-    def make_store(self, place: Path) -> IdentityStore:
+    def make_store(self, folder: Path) -> IdentityStore:
         return MemoryStore()
 
 
@@ -55,16 +51,7 @@ def test_may_be_entered_again_when_its_loop_is_gone() -> None:
     asyncio.run(enter())
 
 
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # of a process with threads: the child ends at once
-def test_is_refused_in_a_forked_child_though_nobody_has_entered_it() -> None:
+def test_is_refused_in_a_forked_child_though_it_was_never_entered() -> None:
     store = MemoryStore()
     asyncio.run(store.claim("a", fresh_active()))
-    child = os.fork()
-    if not child:
-        try:
-            asyncio.run(store.load("a"))
-        except ConfigurationError:
-            os._exit(0)
-        finally:
-            os._exit(1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert is_refused_in_forked_child(store)

@@ -1,5 +1,5 @@
-"""Many write to the same few records at once, through several stores: each verb tells what was stored, at some instant
-between its call and its return. The table itself keeps the journal that this is held against.
+"""Many callers write to the same few records at once, through several stores: each verb returns what was stored at
+some instant between its call and its return. The table keeps the journal that this is compared with.
 """
 
 import asyncio
@@ -11,11 +11,11 @@ from contextlib import AsyncExitStack
 import attrs
 import pytest
 
-from examples.partner_cluster.postgres import Postgres
 from mimi_async.stores import IdentityStore, StoredIdentity
-from mimi_async.testing.store_scenarios import fresh_active
+from mimi_async.testing.store_contract_base import fresh_active
 from tests.conftest import rounds
 
+from ..postgres_server import Postgres
 from .tables import Tables
 
 JOURNAL = """
@@ -39,15 +39,15 @@ ACCOUNTS = ("a", "b", "c")
 
 @attrs.define
 class Call:
-    """A verb that was called, and what it told."""
+    """A verb that was called, and the revision that it returned."""
 
     account: str
     verb: str
     expected: bytes | None
     new: bytes | None
-    begun: float
-    ended: float = 0.0
-    told: bytes | None = None
+    called_at: float
+    returned_at: float = 0.0
+    returned: bytes | None = None
 
 
 @attrs.frozen
@@ -67,13 +67,13 @@ async def act(store: IdentityStore, seen: dict[str, StoredIdentity | None], call
         "claim": lambda: store.claim(account, new),
         "replace": lambda: store.replace(account, expected, new),
         "forget": lambda: store.forget(account, expected),
-        "set_aside": lambda: store.set_aside(account, expected or new),
+        "quarantine": lambda: store.quarantine(account, expected or new),
     }
     (verb,) = random.choices(list(choices), [1, 2, 4, 6, 2])
     written = new.revision if verb in ("claim", "replace") else None
     call = Call(account, verb, None if expected is None else expected.revision, written, time.time())
     found: StoredIdentity | None = await choices[verb]()  # type: ignore[misc]  # each of them is a verb
-    call.ended, call.told = time.time(), None if found is None else found.revision
+    call.returned_at, call.returned = time.time(), None if found is None else found.revision
     seen[account] = found
     calls.append(call)
 
@@ -82,7 +82,7 @@ def periods_of(tables: Tables, account: str, calls: list[Call]) -> list[Period]:
     """What was stored, one after another."""
     columns = "encode(old, 'hex'), encode(new, 'hex'), written_at"
     table = f"{tables.schema}.journal WHERE account = '{account}'"
-    lines = tables.postgres.tell(f"SELECT {columns} FROM {table} ORDER BY number").splitlines()
+    lines = tables.postgres.execute(f"SELECT {columns} FROM {table} ORDER BY number").splitlines()
     changes = [tuple(line.split("|")) for line in lines]
     assert [old for old, _, _ in changes] == ["", *(new for _, new, _ in changes[:-1])], "a record was lost"
     states = [(None, 0.0), *((bytes.fromhex(new) or None, float(at)) for _, new, at in changes)]
@@ -93,20 +93,20 @@ def periods_of(tables: Tables, account: str, calls: list[Call]) -> list[Period]:
 def _written_by(calls: list[Call], old: str, new: str) -> float:
     """When the change was known to its maker: at the end of the call that has written it, or of one that deleted."""
     if new:
-        return next(call.ended for call in calls if call.new == bytes.fromhex(new))
-    return max(call.ended for call in calls if call.told is None and call.expected == bytes.fromhex(old))
+        return next(call.returned_at for call in calls if call.new == bytes.fromhex(new))
+    return max(call.returned_at for call in calls if call.returned is None and call.expected == bytes.fromhex(old))
 
 
 def is_true(call: Call, periods: list[Period]) -> bool:
-    """Tell whether what a call told was so at an instant of it."""
-    told = (period for period in periods if period.revision == call.told)
-    return any(period.since <= call.ended and call.begun <= period.until for period in told)
+    """Return whether the revision that a call returned was stored at an instant of the call."""
+    matching = (period for period in periods if period.revision == call.returned)
+    return any(period.since <= call.returned_at and call.called_at <= period.until for period in matching)
 
 
 @pytest.mark.parametrize("isolation", ["read committed", "serializable"])
-async def test_whoever_races_is_told_what_was_stored(postgres: Postgres, isolation: str) -> None:
+async def test_each_caller_of_a_race_gets_what_was_stored(postgres: Postgres, isolation: str) -> None:
     tables = Tables.make(postgres)
-    tables.tell(JOURNAL.replace("{schema}", tables.schema))
+    tables.execute(JOURNAL.replace("{schema}", tables.schema))
     settings = {"default_transaction_isolation": isolation}
     calls: list[Call] = []
     async with AsyncExitStack() as stack:
@@ -114,7 +114,7 @@ async def test_whoever_races_is_told_what_was_stored(postgres: Postgres, isolati
 
         async def work(store: IdentityStore) -> None:
             seen: dict[str, StoredIdentity | None] = {}
-            for _ in range(rounds(150, 3_000)):
+            for _ in range(rounds(60, 3_000)):
                 await act(store, seen, calls)
 
         await asyncio.gather(*(work(store) for store in stores * 5))
@@ -130,4 +130,8 @@ async def test_whoever_races_is_told_what_was_stored(postgres: Postgres, isolati
 
 def _has_failed_needlessly(call: Call) -> bool:
     """What was expected can't be what was found instead."""
-    return call.verb in ("replace", "forget", "set_aside") and call.told is not None and call.told == call.expected
+    return (
+        call.verb in ("replace", "forget", "quarantine")
+        and call.returned is not None
+        and call.returned == call.expected
+    )

@@ -6,22 +6,22 @@ from unittest.mock import AsyncMock
 import asyncpg
 import pytest
 
-from examples.partner_cluster.postgres import Postgres
+from mimi_async.databases.postgres import database
 from mimi_async.errors import StoreUnavailableError
-from mimi_async.identity import CreateKey
-from mimi_async.postgres import database
-from mimi_async.server import postgres_schema
-from mimi_async.server.keyfile import from_environment
-from mimi_async.server.postgres import PostgresUserBook
-from mimi_async.server.users import Caller, Candidate
+from mimi_async.secret import CreateKey
+from mimi_async.server.keyfile import load_from_environment
+from mimi_async.server.users import postgres_schema
+from mimi_async.server.users.postgres import PostgresUserRepository
+from mimi_async.server.users.repository import NewUser, UnverifiedClient
 from mimi_async.stores import PostgresStore
-from mimi_async.testing.store_scenarios import fresh_active
-from tests.postgres.standby import Standby, demote
+from mimi_async.testing.store_contract_base import fresh_active
+from tests.databases.postgres.standby import Standby, demote
 from tests.server.on_postgres import ENVIRON
 
+from ..postgres_server import Postgres
 from .tables import Tables
 
-KEYS = from_environment(ENVIRON)
+KEYS = load_from_environment(ENVIRON)
 ONLY_READS = "is not available: it only reads: after a failover its address must lead to the new primary"
 
 
@@ -33,7 +33,7 @@ def primary() -> Iterator[Postgres]:
 
 @pytest.fixture(scope="module")
 def tables(primary: Postgres) -> Tables:
-    primary.tell(postgres_schema.SCHEMA.script)
+    primary.execute(postgres_schema.SCHEMA.script)
     return Tables.make(primary)
 
 
@@ -59,34 +59,34 @@ async def test_a_replica_is_not_opened(replica: PostgresStore) -> None:
             await open_it()
 
 
-async def test_a_replica_behind_what_does_not_tell_of_it_is_not_opened(
+async def test_a_replica_behind_a_pooler_that_hides_it_is_not_opened(
     replica: PostgresStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "_check_writable", lambda _: None)  # as a pooler may
+    monkeypatch.setattr(database, "check_writable", lambda _: None)  # as a pooler may
     with pytest.raises(StoreUnavailableError, match=ONLY_READS):
         await replica.__aenter__()
 
 
-async def test_a_read_that_a_pooler_leads_to_a_replica_tells_nothing(
+async def test_a_read_that_a_pooler_sends_to_a_replica_is_an_error(
     replica: PostgresStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "_check_writable", lambda _: None)
+    monkeypatch.setattr(database, "check_writable", lambda _: None)
     monkeypatch.setattr(database.Database, "_check", AsyncMock())  # it was opened while the pooler led to the primary
     async with replica as store:
-        for read in (store.load("nobody"), anext(aiter(store.accounts()))):
+        for read in (store.load("z"), anext(aiter(store.accounts()))):
             with pytest.raises(StoreUnavailableError, match="it is a replica, or row security hides rows"):
                 await read
 
 
-async def test_a_read_of_the_identity_server_that_a_pooler_leads_to_a_replica_tells_nothing(
+async def test_a_read_of_the_identity_server_that_a_pooler_sends_to_a_replica_is_an_error(
     standby: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "_check_writable", lambda _: None)
+    monkeypatch.setattr(database, "check_writable", lambda _: None)
     monkeypatch.setattr(database.Database, "_check", AsyncMock())
-    book = PostgresUserBook(f"{standby.dsn}?target_session_attrs=any")
-    caller, user, key = Caller("acme-player", b"s" * 32), "0" * 32, CreateKey.fresh()
+    book = PostgresUserRepository(f"{standby.dsn}?target_session_attrs=any")
+    caller, user, key = UnverifiedClient("acme-player", b"s" * 32), "0" * 32, CreateKey.generate()
     assert KEYS is not None
-    candidate = Candidate(KEYS, key, KEYS.create_digest(key))
+    candidate = NewUser(KEYS, key, KEYS.digest_create_key(key))
     await book.open()
     for read in (
         book.find(caller, b"d" * 32),
@@ -133,5 +133,5 @@ async def test_a_primary_that_became_a_replica_is_asked_nothing_until_it_is_prom
             with pytest.raises(StoreUnavailableError, match=ONLY_READS):
                 await store.load("b")
         finally:
-            primary.tell("SELECT pg_promote()")
+            primary.execute("SELECT pg_promote()")
         assert await store.load("b") == record

@@ -1,4 +1,4 @@
-"""A core over a sealed store whose key is missing: nobody gets a second user, and with the key all are back."""
+"""A core over a sealed store whose key is missing: no account gets a second user, and with the key all are back."""
 
 from pathlib import Path
 
@@ -7,18 +7,13 @@ from cryptography.fernet import Fernet
 
 from mimi_async import ConfigurationError, MimiCore, MimiUser, NotRestoredError, StoreCorruptError, ViewsClosedError
 from mimi_async.stores import SealedStore, SQLiteStore
-from tests.doubles import FakeServer, News, core_of, whose
+from tests.doubles import FakeServer, Observer, core_of, whose
 
 from .rows import behind_the_back_of
 
 KEY, OTHER_KEY = (Fernet.generate_key() for _ in range(2))
 ACCOUNTS = ("default", "a-17")
 CREATION = "POST /v1/anonymous-users"
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ids.sqlite3"
 
 
 @pytest.fixture
@@ -35,12 +30,12 @@ async def users(server: FakeServer, path: Path, *keys: bytes) -> list[MimiUser]:
         return [await (await launched.auth_for(account)).ensure_user() for account in ACCOUNTS]
 
 
-async def test_without_the_key_nothing_is_made_and_with_it_all_are_back(server: FakeServer, path: Path) -> None:
+async def test_without_the_key_no_user_is_created_and_with_it_all_are_back(server: FakeServer, path: Path) -> None:
     first = await users(server, path, KEY)
     server.requests.clear()
-    news = News()
+    observer = Observer()
     async with core(server, path, OTHER_KEY) as launched:
-        launched.observe(news)
+        launched.observe(observer)
         assert isinstance(launched.auth.gate.cause, StoreCorruptError)
         with pytest.raises(StoreCorruptError, match="a key is missing, or it is damaged; it was kept"):
             await launched.auth.ensure_user()
@@ -51,27 +46,15 @@ async def test_without_the_key_nothing_is_made_and_with_it_all_are_back(server: 
         with pytest.raises(NotRestoredError):
             _ = launched.auth.current_user
     assert server.requests == []
-    assert {(update.current, update.old) for update in news.told} <= {(None, None)}
+    assert {(update.current, update.old) for update in observer.updates} <= {(None, None)}
     assert await users(server, path, OTHER_KEY, KEY) == first
     assert await users(server, path, KEY) == first
     assert CREATION not in server.requests
 
 
-async def test_a_creation_that_was_cut_off_waits_for_its_key(server: FakeServer, path: Path) -> None:
-    server.script = [ConfigurationError("the network went away")]
-    async with core(server, path, KEY) as launched:
-        with pytest.raises(ConfigurationError):
-            await launched.auth.ensure_user()
-    server.requests.clear()
-    async with core(server, path, OTHER_KEY) as launched:
-        assert isinstance(launched.auth.gate.cause, StoreCorruptError)
-    assert server.requests == []
-    async with core(server, path, KEY) as launched:
-        assert launched.auth.current_user is not None
-    assert len(server.users) == 1
-
-
-async def test_who_started_over_without_the_key_gets_the_user_back_by_hand(server: FakeServer, path: Path) -> None:
+async def test_after_start_over_without_the_key_the_user_can_be_restored_by_hand(
+    server: FakeServer, path: Path
+) -> None:
     first = await users(server, path, KEY)
     async with core(server, path, OTHER_KEY) as launched:
         assert await launched.auth.start_over() is None
@@ -79,7 +62,8 @@ async def test_who_started_over_without_the_key_gets_the_user_back_by_hand(serve
     with behind_the_back_of(path) as rows:
         rows.connection.execute("DELETE FROM identities WHERE account = 'default'")
         rows.connection.execute(
-            "INSERT INTO identities SELECT account, state, secret, user_id, revision, changed_at, digest FROM set_aside"
+            "INSERT INTO identities "
+            "SELECT account, state, secret, user_id, revision, changed_at, digest FROM quarantine"
         )
     assert await users(server, path, KEY) == first
 

@@ -10,9 +10,9 @@ from cryptography.fernet import Fernet
 
 from mimi_async.errors import ConfigurationError, StoreCorruptError, StoreUnavailableError
 from mimi_async.stores import IdentityStore, MemoryStore, SealedStore, SQLiteStore, StoredIdentity
-from mimi_async.testing.store_scenarios import fresh_active, fresh_pending
+from mimi_async.testing.store_contract_base import fresh_active, fresh_pending
 from tests.auth.stores_for_tests import AFTER_REPLACE, BEFORE_REPLACE, WatchedStore
-from tests.doubles import FakeServer, News, core_of
+from tests.doubles import FakeServer, Observer, OpenMemoryStore, core_of
 
 from .rows import behind_the_back_of
 
@@ -44,7 +44,7 @@ async def held(inner: IdentityStore, *keys: bytes) -> dict[str, StoredIdentity |
     return {account: await store.load(account) async for account in store.accounts()}
 
 
-async def test_the_walk_from_one_key_to_the_next_loses_nobody(inner: Listed) -> None:
+async def test_a_change_of_the_key_loses_no_user(inner: Listed) -> None:
     records = await keep(inner, OLD)
     assert await held(inner, OLD, NEW) == records
     records |= await keep(inner, NEW, OLD)
@@ -54,10 +54,6 @@ async def test_the_walk_from_one_key_to_the_next_loses_nobody(inner: Listed) -> 
     inner.writes.clear()
     assert await SealedStore(inner, [NEW, OLD]).rotate() == 0
     assert inner.writes == []
-
-
-async def test_nothing_to_seal_anew_is_no_error() -> None:
-    assert await SealedStore(MemoryStore(), [NEW, OLD]).rotate() == 0
 
 
 async def test_a_rotation_that_was_cut_off_goes_on_when_it_is_run_again(inner: Listed) -> None:
@@ -73,7 +69,7 @@ async def test_a_rotation_that_was_cut_off_goes_on_when_it_is_run_again(inner: L
     with pytest.raises(StoreUnavailableError, match="gone"):
         await store.rotate()
     assert await held(inner, OLD, NEW) == records
-    inner.heal()
+    inner.clear_faults()
     assert await store.rotate() == 97
     assert await held(inner, NEW) == records
 
@@ -98,7 +94,9 @@ async def test_a_rotation_that_is_cancelled_goes_on_when_it_is_run_again(inner: 
 
 
 @pytest.mark.parametrize("writer", [[OLD, NEW], [NEW, OLD]], ids=["by the old key", "by the new key"])
-async def test_a_record_that_is_changed_meanwhile_is_never_written_over(inner: Listed, writer: list[bytes]) -> None:
+async def test_a_record_that_changes_during_the_rotation_is_never_overwritten(
+    inner: Listed, writer: list[bytes]
+) -> None:
     ((account, record),) = (await keep(inner, OLD, records=1)).items()
     new = fresh_active()
 
@@ -110,7 +108,7 @@ async def test_a_record_that_is_changed_meanwhile_is_never_written_over(inner: L
     assert await held(inner, NEW) == {account: new}
 
 
-async def test_a_record_that_is_forgotten_meanwhile_stays_so(inner: Listed) -> None:
+async def test_a_record_that_is_forgotten_during_the_rotation_stays_so(inner: Listed) -> None:
     ((account, record),) = (await keep(inner, OLD, records=1)).items()
 
     async def forget() -> None:
@@ -121,15 +119,16 @@ async def test_a_record_that_is_forgotten_meanwhile_stays_so(inner: Listed) -> N
     assert await held(inner, NEW) == {}
 
 
-async def test_an_account_that_is_forgotten_before_its_turn_is_passed_over() -> None:
+async def test_an_empty_store_and_an_account_that_is_forgotten_before_it_is_read_are_no_error() -> None:
     class Slow(MemoryStore):
         async def accounts(self) -> AsyncIterator[str]:
             yield "forgotten"
 
-    assert await SealedStore(Slow(), [NEW, OLD]).rotate() == 0
+    for inner in (MemoryStore(), Slow()):
+        assert await SealedStore(inner, [NEW, OLD]).rotate() == 0
 
 
-async def test_what_can_not_be_opened_is_kept_and_told_when_the_others_are_done(tmp_path: Path) -> None:
+async def test_a_record_that_can_not_be_opened_is_kept_and_reported_after_the_others(tmp_path: Path) -> None:
     path = tmp_path / "ids.sqlite3"
     async with SQLiteStore(path) as inner:
         records = await keep(inner, OLD)
@@ -138,8 +137,8 @@ async def test_what_can_not_be_opened_is_kept_and_told_when_the_others_are_done(
         with behind_the_back_of(path) as rows:
             rows.set("secret", b"gone", account)
             before = [rows.get("secret", each) for each in (*lost, account)]
-            told = "3 records can't be opened, and were kept; 4 others were sealed anew: keep all keys"
-            with pytest.raises(StoreCorruptError, match=told) as caught:
+            message = "3 records can't be opened, and were kept; 4 were sealed again: keep all keys"
+            with pytest.raises(StoreCorruptError, match=message) as caught:
                 await SealedStore(inner, [NEW, OLD]).rotate()
             assert caught.value.revision is None
             assert (caught.value.__cause__, caught.value.__context__) == (None, None)
@@ -149,12 +148,12 @@ async def test_what_can_not_be_opened_is_kept_and_told_when_the_others_are_done(
         assert {each: await store.load(each) for each in records} == records
 
 
-async def test_what_the_first_key_has_sealed_for_another_record_is_told_too() -> None:
-    inner = MemoryStore()
+async def test_a_secret_of_the_first_key_for_another_record_is_reported_too() -> None:
+    inner = OpenMemoryStore()
     await keep(inner, NEW, records=2)
-    one, other = inner._records
-    inner._records[one] = inner._records[other]
-    with pytest.raises(StoreCorruptError, match="1 records can't be opened, and were kept; 0 others"):
+    one, other = inner.records
+    inner.records[one] = inner.records[other]
+    with pytest.raises(StoreCorruptError, match="1 records can't be opened, and were kept; 0 were sealed"):
         await SealedStore(inner, [NEW, OLD]).rotate()
 
 
@@ -163,24 +162,24 @@ async def test_a_store_that_can_not_list_its_accounts_can_not_be_rotated() -> No
         await SealedStore(WatchedStore(MemoryStore()), [NEW, OLD]).rotate()
 
 
-async def test_a_service_that_runs_meanwhile_notices_nothing(tmp_path: Path) -> None:
-    server, news = FakeServer(), News()
+async def test_a_service_runs_on_during_the_rotation(tmp_path: Path) -> None:
+    server, observer = FakeServer(), Observer()
     store, operator = (SealedStore(SQLiteStore(tmp_path / "ids.sqlite3"), [NEW, OLD]) for _ in range(2))
     async with SealedStore(SQLiteStore(tmp_path / "ids.sqlite3"), [OLD]) as old, core_of(server, store=old) as core:
         user = await core.auth.ensure_user()
     async with core_of(server, store=store) as core, operator:
-        core.observe(news)
+        core.observe(observer)
         assert await operator.rotate() == 1
         server.forget_tokens()
         onboarded = await core.auth.update_user(year_of_birth=1980)
         await core.auth.reset()
-        assert news.kinds[0] == (onboarded, user, None)
-        assert len(news.told) == 2
+        assert observer.kinds[0] == (onboarded, user, None)
+        assert len(observer.updates) == 2
         assert await operator.load("default") is None
         assert await core.auth.ensure_user() != user
 
 
-async def test_two_rotations_at_once_hurt_nobody(inner: Listed) -> None:
+async def test_two_rotations_at_once_lose_no_record(inner: Listed) -> None:
     records = await keep(inner, OLD)
     await asyncio.gather(*(SealedStore(inner, [NEW, OLD]).rotate() for _ in range(2)))
     assert await held(inner, NEW) == records

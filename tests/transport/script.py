@@ -7,6 +7,8 @@ from typing import Self
 
 import attrs
 
+from ..loopback import Listener
+
 
 @attrs.define(eq=False)
 class Asked:
@@ -49,7 +51,7 @@ def reply(status: int = 200, body: bytes = b"{}", headers: Mapping[str, str] | N
 
 
 def raw(data: bytes, *, then_close: bool = True) -> Answer:
-    """Exactly these bytes; `EXCHANGE` in them stands for the exchange of the request."""
+    """Return exactly these bytes; `EXCHANGE` in them stands for the exchange of the request."""
 
     async def answer(asked: Asked) -> None:
         await asked.say(data.replace(b"EXCHANGE", asked.headers["mimi-exchange"].encode()))
@@ -79,7 +81,7 @@ class ScriptedServer:
         self.connections = 0
         self._answers = answers
         self._tls = tls
-        self._news = asyncio.Condition()
+        self._changed = asyncio.Condition()
         self._live: set[asyncio.StreamWriter] = set()
 
     async def __aenter__(self) -> Self:
@@ -90,8 +92,8 @@ class ScriptedServer:
         self._server.close()
         for writer in self._live:
             writer.transport.abort()
-        async with self._news:
-            await self._news.wait_for(lambda: not self._live)
+        async with self._changed:
+            await self._changed.wait_for(lambda: not self._live)
 
     @property
     def port(self) -> int:
@@ -104,13 +106,13 @@ class ScriptedServer:
 
     async def was_asked(self, times: int) -> None:
         """Wait until so many requests have arrived."""
-        async with self._news:
-            await self._news.wait_for(lambda: len(self.asked) >= times)
+        async with self._changed:
+            await self._changed.wait_for(lambda: len(self.asked) >= times)
 
     async def was_left(self) -> None:
         """Wait until no connection is open."""
-        async with self._news:
-            await self._news.wait_for(lambda: not self._live)
+        async with self._changed:
+            await self._changed.wait_for(lambda: not self._live)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -119,17 +121,30 @@ class ScriptedServer:
         try:
             while not writer.is_closing():
                 asked = await _arrival(reader, writer, number)
-                async with self._news:
+                async with self._changed:
                     self.asked.append(asked)
-                    self._news.notify_all()
+                    self._changed.notify_all()
                 await self._answers[min(len(self.asked), len(self._answers)) - 1](asked)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
             writer.close()
-            async with self._news:
+            async with self._changed:
                 self._live.discard(writer)
-                self._news.notify_all()
+                self._changed.notify_all()
+
+
+class Replying(Listener):
+    """Answers the first bytes of a connection, whatever they are, with the same words, and closes it."""
+
+    def __init__(self, words: bytes) -> None:
+        super().__init__()
+        self._words = words
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(self._words)
+        writer.close()
 
 
 async def _arrival(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: int) -> Asked:

@@ -1,31 +1,17 @@
-"""What comes back, and what is refused."""
-
-import asyncio
-import datetime as dt
-import email.utils
-from collections.abc import Callable
+"""Replies: those that are returned, and those that are refused."""
 
 import attrs
 import pytest
 
-from mimi_async.errors import MimiError, ProtocolError, ServerBusyError
-from mimi_async.transport import Transport
+from mimi_async import wire
+from mimi_async.errors import ProtocolError, ServerBusyError
+from mimi_async.secret import AccessToken
 
-from .doubles import LOG_IN, Clock, Naps
+from ..doubles import settle
+from .doubles import LOG_IN, Clock, Naps, To
 from .script import Answer, Asked, ScriptedServer, raw, reply
 
-To = Callable[[str], Transport]
 PROBLEM = {"Content-Type": "application/problem+json; charset=utf-8"}
-
-
-async def failure_of(answer: Answer, transport_to: To, *, limit: int = LOG_IN.limit) -> MimiError:
-    """The error that an answer becomes, which was asked for once, and whose connection was closed."""
-    async with ScriptedServer(answer) as server, transport_to(server.url) as transport:
-        with pytest.raises(MimiError) as caught:
-            await transport.send(attrs.evolve(LOG_IN, limit=limit))
-        assert len(server.asked) == 1
-        await server.was_left()
-    return caught.value
 
 
 async def test_returns_what_the_contract_reads(transport_to: To) -> None:
@@ -45,44 +31,58 @@ async def test_returns_an_answer_of_any_status_for_the_contract_to_judge(status:
         assert (await transport.send(LOG_IN)).status == status
 
 
-async def test_reads_a_body_that_comes_in_pieces(transport_to: To) -> None:
-    answer = raw(
-        b"HTTP/1.1 200 OK\r\nMimi-Exchange: EXCHANGE\r\nTransfer-Encoding: chunked\r\n\r\n"
-        b"3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n"
-    )
+PIECES = (
+    b"HTTP/1.1 200 OK\r\nMimi-Exchange: EXCHANGE\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("answer", "body"),
+    [(raw(PIECES), b"abcdef"), (reply(200, b"x" * 65_536), b"x" * 65_536)],
+    ids=["in pieces", "of the maximum size"],
+)
+async def test_reads_a_body(answer: Answer, body: bytes, transport_to: To) -> None:
     async with ScriptedServer(answer) as server, transport_to(server.url) as transport:
-        assert (await transport.send(LOG_IN)).body == b"abcdef"
+        assert (await transport.send(LOG_IN)).body == body
 
 
-async def test_reads_a_body_of_just_the_limit(transport_to: To) -> None:
-    async with ScriptedServer(reply(200, b"x" * 65_536)) as server, transport_to(server.url) as transport:
-        assert len((await transport.send(LOG_IN)).body) == 65_536
+OK = b"HTTP/1.1 200 OK\r\n"
+CHUNK = b"1000\r\n" + b"x" * 0x1000 + b"\r\n"
+ENDLESS = OK + b"Mimi-Exchange: EXCHANGE\r\nTransfer-Encoding: chunked\r\n\r\n" + CHUNK * 30
+VERDICT = b'{"type": "urn:mimi-async:erased", "status": 410}'
+REFUSED: dict[str, tuple[Answer, str]] = {
+    "a byte beyond the limit": (reply(200, b"x" * 65_537), "more than 65536 bytes"),
+    "far beyond the limit": (reply(200, b"x" * 5_000_000), "more than 65536 bytes"),
+    "an endless body": (raw(ENDLESS, then_close=False), "more than 65536 bytes"),
+    **{name: (reply(200, b"{}", {"Content-Encoding": name}), "is encoded") for name in ("gzip", "br", "identity")},
+    "another protocol": (raw(b"SSH-2.0-OpenSSH_9.6\r\n\r\n", then_close=False), "not HTTP"),
+    "no number": (raw(b"HTTP/1.1 two hundred\r\n\r\n", then_close=False), "not HTTP"),
+    "no colon": (raw(OK + b"no colon here\r\n\r\n", then_close=False), "not HTTP"),
+    "no length": (raw(OK + b"Content-Length: minus one\r\n\r\n", then_close=False), "not HTTP"),
+    "no chunk": (raw(OK + b"Transfer-Encoding: chunked\r\n\r\nhello\r\n", then_close=False), "not HTTP"),
+    "a long header": (raw(OK + b"X-Long: " + b"x" * 20_000 + b"\r\n\r\n", then_close=False), "not HTTP"),
+    "no exchange": (reply(200, b"{}", {"Mimi-Exchange": ""}), "another exchange"),
+    "another exchange": (reply(200, b"{}", {"Mimi-Exchange": "0" * 16}), "another exchange"),
+    "a verdict of another exchange": (reply(410, VERDICT, {**PROBLEM, "Mimi-Exchange": "another"}), "another exchange"),
+}
 
 
-@pytest.mark.parametrize("size", [65_537, 5_000_000])
-async def test_refuses_a_body_beyond_the_limit(size: int, transport_to: To) -> None:
-    error = await failure_of(reply(200, b"x" * size), transport_to)
-    assert isinstance(error, ProtocolError)
-    assert "more than 65536 bytes" in str(error)
+@pytest.mark.parametrize("case", REFUSED)
+async def test_a_reply_outside_the_contract_is_refused_once_and_its_connection_closed(
+    case: str, transport_to: To
+) -> None:
+    answer, message = REFUSED[case]
+    async with ScriptedServer(answer) as server, transport_to(server.url) as transport:
+        with pytest.raises(ProtocolError, match=message):
+            await transport.send(LOG_IN)
+        assert len(server.asked) == 1
+        await server.was_left()
 
 
-async def test_stops_reading_an_endless_body_at_the_limit(transport_to: To) -> None:
-    chunk = b"1000\r\n" + b"x" * 0x1000 + b"\r\n"
-    head = b"HTTP/1.1 200 OK\r\nMimi-Exchange: EXCHANGE\r\nTransfer-Encoding: chunked\r\n\r\n"
-    error = await failure_of(raw(head + chunk * 30, then_close=False), transport_to)
-    assert "more than 65536 bytes" in str(error)
-
-
-async def test_the_request_says_how_large_its_answer_may_be(transport_to: To) -> None:
-    error = await failure_of(reply(200, b"123456"), transport_to, limit=5)
-    assert "more than 5 bytes" in str(error)
-
-
-@pytest.mark.parametrize("encoding", ["gzip", "br", "identity"])
-async def test_refuses_a_content_encoding(encoding: str, transport_to: To) -> None:
-    error = await failure_of(reply(200, b"{}", {"Content-Encoding": encoding}), transport_to)
-    assert isinstance(error, ProtocolError)
-    assert "is encoded" in str(error)
+async def test_a_request_sets_the_limit_of_its_reply(transport_to: To) -> None:
+    async with ScriptedServer(reply(200, b"123456")) as server, transport_to(server.url) as transport:
+        with pytest.raises(ProtocolError, match="more than 5 bytes"):
+            await transport.send(attrs.evolve(LOG_IN, limit=5))
 
 
 async def test_judges_an_encoded_error_page_by_its_status(transport_to: To, naps: Naps) -> None:
@@ -105,29 +105,12 @@ async def test_follows_no_redirect(status: int, transport_to: To) -> None:
     assert "hush" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "garbage",
-    [
-        b"SSH-2.0-OpenSSH_9.6\r\n\r\n",
-        b"HTTP/1.1 two hundred\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nno colon here\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: minus one\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nhello\r\n",
-        b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 20_000 + b"\r\n\r\n",
-    ],
-)
-async def test_refuses_what_is_no_http(garbage: bytes, transport_to: To) -> None:
-    error = await failure_of(raw(garbage, then_close=False), transport_to)
-    assert isinstance(error, ProtocolError)
-    assert "no HTTP" in str(error)
-
-
-async def test_garbage_after_the_head_costs_no_more_than_an_attempt(transport_to: To, naps: Naps, clock: Clock) -> None:
-    """aiohttp closes the connection, and tells nobody: the reader would wait for ever."""
+async def test_garbage_after_the_head_ends_an_attempt_at_its_limit(transport_to: To, naps: Naps, clock: Clock) -> None:
+    """aiohttp closes the connection without an exception: the reader would wait until its limit."""
 
     async def answer(asked: Asked) -> None:
         await asked.say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-        await asyncio.sleep(0.01)
+        await settle()
         await asked.say(b"hello\r\n")
         await asked.stay_silent()
         clock.advance(10)
@@ -144,21 +127,8 @@ async def test_refuses_to_switch_protocols(transport_to: To) -> None:
         await server.was_left()
 
 
-@pytest.mark.parametrize("exchange", ["", "another", "0" * 16])
-async def test_refuses_the_answer_of_another_exchange(exchange: str, transport_to: To) -> None:
-    error = await failure_of(reply(200, b"{}", {"Mimi-Exchange": exchange}), transport_to)
-    assert isinstance(error, ProtocolError)
-    assert "another exchange" in str(error)
-
-
-async def test_refuses_a_verdict_of_another_exchange(transport_to: To) -> None:
-    body = b'{"type": "urn:mimi-async:erased", "status": 410}'
-    error = await failure_of(reply(410, body, {**PROBLEM, "Mimi-Exchange": "another"}), transport_to)
-    assert isinstance(error, ProtocolError)
-
-
-async def test_a_connection_that_carried_anothers_answer_is_not_used_again(transport_to: To) -> None:
-    """Or each call on it would get the answer of the one before, for ever."""
+async def test_a_connection_with_the_reply_of_another_exchange_is_closed(transport_to: To) -> None:
+    """Otherwise each later call on it would get the reply of the call before."""
     wrong = reply(200, b"{}", {"Mimi-Exchange": "another"})
     async with ScriptedServer(wrong, reply()) as server, transport_to(server.url) as transport:
         with pytest.raises(ProtocolError):
@@ -167,12 +137,33 @@ async def test_a_connection_that_carried_anothers_answer_is_not_used_again(trans
     assert [asked.connection for asked in server.asked] == [1, 2]
 
 
-async def test_reads_a_date_to_wait_for(transport_to: To, naps: Naps) -> None:
-    soon = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=9)
-    busy = reply(429, b"", {"Retry-After": email.utils.format_datetime(soon, usegmt=True)})
-    async with ScriptedServer(busy, reply()) as server, transport_to(server.url) as transport:
+async def test_a_304_answers_a_request_that_names_a_version_and_keeps_the_connection(transport_to: To) -> None:
+    known = wire.get_user(AccessToken("t"), if_none_match='"v1"')
+    async with (
+        ScriptedServer(reply(304, b"", {"ETag": '"v1"'}), reply()) as server,
+        transport_to(server.url) as transport,
+    ):
+        answer = await transport.send(known)
+        assert (answer.status, answer.body, answer.etag) == (304, b"", '"v1"')
         await transport.send(LOG_IN)
-    assert 7 <= naps.taken[0] <= 9
+    assert server.connections == 1
+    assert server.asked[0].headers["if-none-match"] == '"v1"'
+
+
+async def test_a_304_of_another_exchange_is_refused(transport_to: To) -> None:
+    known = wire.get_user(AccessToken("t"), if_none_match='"v1"')
+    async with (
+        ScriptedServer(reply(304, b"", {"Mimi-Exchange": "another"})) as server,
+        transport_to(server.url) as transport,
+    ):
+        with pytest.raises(ProtocolError, match="another exchange"):
+            await transport.send(known)
+
+
+async def test_a_change_names_the_version_that_it_expects(transport_to: To) -> None:
+    async with ScriptedServer(reply()) as server, transport_to(server.url) as transport:
+        await transport.send(wire.patch_user({}, AccessToken("t"), if_match='"v1"'))
+    assert server.asked[0].headers["if-match"] == '"v1"'
 
 
 async def test_a_busy_server_keeps_its_connection(transport_to: To, naps: Naps) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from collections.abc import Callable
 from contextlib import suppress
 
 import aiohttp
@@ -10,13 +9,11 @@ import pytest
 
 from mimi_async import wire
 from mimi_async.errors import ServerTimeoutError
-from mimi_async.identity import AccessToken
+from mimi_async.secret import AccessToken
 from mimi_async.transport import Transport
 
-from .doubles import CREDENTIALS, LOG_IN, Clock, Naps
+from .doubles import CREDENTIALS, LOG_IN, Clock, Naps, To
 from .script import Answer, Asked, ScriptedServer, reply, reset, silence
-
-To = Callable[[str], Transport]
 
 
 async def half_a_body(asked: Asked) -> None:
@@ -26,8 +23,8 @@ async def half_a_body(asked: Asked) -> None:
     await asked.stay_silent()
 
 
-async def cancelled(call: "asyncio.Task[wire.Reply]") -> bool:
-    """Cancel it, and tell whether it ended at the next turn of the loop as cancelled."""
+async def cancel(call: "asyncio.Task[wire.Reply]") -> bool:
+    """Cancel a call; return whether it ended as cancelled in the next passes of the loop."""
     call.cancel()
     for _ in range(5):
         await asyncio.sleep(0)
@@ -41,7 +38,7 @@ async def test_a_cancel_goes_through_during_an_attempt(answer: Answer, transport
         call = asyncio.create_task(transport.send(LOG_IN))
         await server.was_asked(1)
         await asyncio.sleep(0.01)
-        assert await cancelled(call)
+        assert await cancel(call)
         left = [task for task in asyncio.all_tasks() - before if "ScriptedServer._serve" not in repr(task)]
         assert left == []
         await server.was_left()
@@ -63,7 +60,7 @@ async def test_a_cancel_goes_through_while_it_connects(transport_to: To, naps: N
     async with server, transport_to(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}") as transport:
         call = asyncio.create_task(transport.send(LOG_IN))
         await greeted.wait()
-        assert await cancelled(call)
+        assert await cancel(call)
     assert naps.taken == []
 
 
@@ -76,7 +73,7 @@ async def test_a_cancel_goes_through_during_a_wait() -> None:
     async with ScriptedServer(reset, reply()) as server, Transport(server.url, CREDENTIALS, sleep=nap) as transport:
         call = asyncio.create_task(transport.send(LOG_IN))
         await napping.wait()
-        assert await cancelled(call)
+        assert await cancel(call)
         assert len(server.asked) == 1
         assert (await transport.send(LOG_IN)).status == 200
 
@@ -85,11 +82,11 @@ async def test_a_cancel_goes_through_during_a_second_attempt(transport_to: To, n
     async with ScriptedServer(reset, silence) as server, transport_to(server.url) as transport:
         call = asyncio.create_task(transport.send(LOG_IN))
         await server.was_asked(2)
-        assert await cancelled(call)
+        assert await cancel(call)
     assert (len(server.asked), len(naps.taken)) == (2, 1)
 
 
-async def test_a_cancel_while_waiting_for_the_pool_gives_the_place_to_the_next() -> None:
+async def test_a_cancel_while_waiting_for_the_pool_lets_the_next_call_send() -> None:
     async with (
         ScriptedServer(silence, reply()) as server,
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1)) as session,
@@ -97,8 +94,8 @@ async def test_a_cancel_while_waiting_for_the_pool_gives_the_place_to_the_next()
     ):
         first, second, third = (asyncio.create_task(transport.send(LOG_IN)) for _ in range(3))
         await server.was_asked(1)
-        assert await cancelled(second)
-        assert await cancelled(first)
+        assert await cancel(second)
+        assert await cancel(first)
         assert (await third).status == 200
     assert len(server.asked) == 2
 

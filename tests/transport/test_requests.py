@@ -1,18 +1,17 @@
 """What goes out."""
 
 import base64
-from collections.abc import Callable
 from importlib.metadata import version
 
 from mimi_async import wire
-from mimi_async.identity import AccessToken, ClientCredentials, CreateKey
+from mimi_async.identity import ClientCredentials
+from mimi_async.secret import AccessToken, CreateKey
 from mimi_async.transport import Transport
 
-from .doubles import LOG_IN
+from .doubles import LOG_IN, To
 from .script import ScriptedServer, reply
 
 TOKEN = AccessToken("token-1")
-To = Callable[[str], Transport]
 
 
 async def test_authenticates_the_client_where_there_is_no_token() -> None:
@@ -34,7 +33,7 @@ async def test_authenticates_the_user_where_there_is_a_token(transport_to: To) -
 
 
 async def test_sends_the_idempotency_key_and_the_body_as_it_is(transport_to: To) -> None:
-    key = CreateKey.fresh()
+    key = CreateKey.generate()
     async with ScriptedServer(reply(201)) as server, transport_to(server.url) as transport:
         await transport.send(wire.create_user(key))
     asked = server.asked[0]
@@ -49,7 +48,7 @@ async def test_sends_a_cursor_as_the_contract_has_encoded_it(transport_to: To) -
     assert server.asked[0].path == "/v1/user/hearing-tests?cursor=a%2Fb%20c%25%2B%C3%BC"
 
 
-async def test_asks_for_no_encoding_and_says_who_it_is(transport_to: To) -> None:
+async def test_asks_for_no_encoding_and_sends_its_user_agent(transport_to: To) -> None:
     async with ScriptedServer(reply()) as server, transport_to(server.url) as transport:
         await transport.send(LOG_IN)
     headers = server.asked[0].headers
@@ -72,10 +71,3 @@ async def test_uses_one_connection_for_calls_that_follow_each_other(transport_to
         for _ in range(4):
             await transport.send(LOG_IN)
     assert server.connections == 1
-
-
-async def test_keeps_no_address_of_a_cursor(transport_to: To) -> None:
-    async with ScriptedServer(reply()) as server, transport_to(server.url) as transport:
-        for cursor in (None, "1", "2", None):
-            await transport.send(wire.list_tests(cursor, TOKEN))
-    assert list(transport._urls) == ["/v1/user/hearing-tests"]

@@ -1,4 +1,3 @@
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -16,21 +15,10 @@ from mimi_async import (
     ServerUnreachableError,
 )
 
-from ..doubles import HEARING_TEST, FakeServer, News, core_of, store_with
+from ..doubles import HEARING_TEST, FakeServer, Observer, core_of, store_with
 
 ANONYMOUS = ProfileConfiguration(allows_anonymous_user_only=True)
 WITH_USER = {Action.TAKE_HEARING_TEST, Action.EDIT, Action.EXPORT, Action.RESET}
-
-
-@pytest.fixture
-def server() -> FakeServer:
-    return FakeServer()
-
-
-@pytest.fixture
-async def core(server: FakeServer) -> AsyncIterator[MimiCore]:
-    async with core_of(server) as core:
-        yield core
 
 
 @pytest.mark.parametrize("view", [Profile, ProfileLauncher])
@@ -55,7 +43,7 @@ def test_no_action_of_any_screen_is_a_log_in_or_a_sign_up() -> None:
     assert {action.value for action in Action} == {"onboard", "take_hearing_test", "edit", "export", "reset"}
 
 
-async def test_the_profile_before_onboarding_shows_nobody_and_makes_nobody(core: MimiCore, server: FakeServer) -> None:
+async def test_the_profile_before_onboarding_shows_and_creates_no_user(core: MimiCore, server: FakeServer) -> None:
     screen = await core.present(Profile(ANONYMOUS))
     assert (screen.user, screen.is_onboarded) == (None, False)
     assert screen.actions == {Action.ONBOARD, Action.TAKE_HEARING_TEST}
@@ -65,15 +53,15 @@ async def test_the_profile_before_onboarding_shows_nobody_and_makes_nobody(core:
 async def test_onboarding_makes_the_user_if_there_is_none_and_the_observer_learns_it(
     core: MimiCore, server: FakeServer
 ) -> None:
-    news = News()
-    core.observe(news)
+    updates = Observer()
+    core.observe(updates)
     screen = await (await core.present(Profile(ANONYMOUS))).onboard(year_of_birth=1980, sex="female")
     assert screen.user is not None
     assert (screen.user.year_of_birth, screen.user.sex, screen.is_onboarded) == (1980, "female", True)
     assert screen.actions == WITH_USER
     assert len(server.users) == 1
-    assert news.told[0].old is None
-    assert news.told[-1].current == screen.user
+    assert updates.updates[0].old is None
+    assert updates.updates[-1].current == screen.user
 
 
 async def test_a_hearing_test_alone_onboards(core: MimiCore) -> None:

@@ -1,6 +1,5 @@
 """The hearing test as a view: carried as a text, bound to its user, kept once."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from mimi_async import (
     TestFlow,
     TestScreen,
 )
-from mimi_async.hearing.staircase import MOST_PRESENTATIONS, Ear, Limits, Outcome
+from mimi_async.hearing.staircase import MAX_PRESENTATIONS, Ear, Limits, Outcome
 from mimi_async.testing import IdentityServer
 
 from ..doubles import FakeServer, core_of
@@ -26,23 +25,12 @@ LISTENER = Listener(right=flat(10), left=flat(25))
 ANONYMOUS = ProfileConfiguration(allows_anonymous_user_only=True)
 
 
-@pytest.fixture
-def server() -> FakeServer:
-    return FakeServer()
-
-
-@pytest.fixture
-async def core(server: FakeServer) -> AsyncIterator[MimiCore]:
-    async with core_of(server) as core:
-        yield core
-
-
-async def begun(core: MimiCore) -> TestScreen:
+async def begin_test(core: MimiCore) -> TestScreen:
     await core.auth.ensure_user()
     return await core.present(TestFlow())
 
 
-async def taken(core: MimiCore, screen: TestScreen, listener: Listener = LISTENER) -> TestScreen:
+async def take_test(core: MimiCore, screen: TestScreen, listener: Listener = LISTENER) -> TestScreen:
     """Answer to the end; every answer is given to a screen that comes from the text of the one before."""
     while screen.presentation is not None:
         screen = await core.present(TestFlow(state=screen.state))
@@ -70,7 +58,7 @@ async def test_keeps_what_was_measured_and_that_it_is_uncalibrated() -> None:
         IdentityServer() as server,
         core_of(FakeServer(), send=None, credentials=server.credentials, server=server.url) as core,
     ):
-        screen = await taken(core, await begun(core))
+        screen = await take_test(core, await begin_test(core))
         assert (screen.outcome, screen.progress) == (Outcome.MEASURED, 1.0)
         result = await screen.submit()
         assert result.right.levels == (10.0,) * 6
@@ -84,14 +72,14 @@ async def test_keeps_what_was_measured_and_that_it_is_uncalibrated() -> None:
 
 async def test_says_that_a_calibrated_transducer_is_one(core: MimiCore) -> None:
     await core.auth.ensure_user()
-    screen = await taken(core, await core.present(TestFlow()))
+    screen = await take_test(core, await core.present(TestFlow()))
     calibrated = await core.present(TestFlow(state=screen.state, calibrated=True))
     assert calibrated.outcome is Outcome.MEASURED
     assert (await calibrated.submit()).calibrated
 
 
 async def test_goes_on_after_any_answer_and_loses_no_ear_that_is_done(core: MimiCore) -> None:
-    screen = await begun(core)
+    screen = await begin_test(core)
     done: frozenset[Ear] = frozenset()
     while screen.presentation is not None:
         again = await core.present(TestFlow(state=screen.state))
@@ -102,51 +90,29 @@ async def test_goes_on_after_any_answer_and_loses_no_ear_that_is_done(core: Mimi
     assert screen.ears_done == {Ear.LEFT, Ear.RIGHT}
 
 
-async def test_asks_the_server_nothing_until_it_is_submitted(core: MimiCore, server: FakeServer) -> None:
-    screen = await begun(core)
-    before = list(server.requests)
-    await taken(core, screen)
-    assert server.requests == before
-
-
-async def test_keeps_nothing_of_a_test_in_which_nothing_was_heard(core: MimiCore, server: FakeServer) -> None:
-    screen = await taken(core, await begun(core), Listener(right=flat(200), left=flat(200)))
-    before = list(server.requests)
-    assert (screen.outcome, screen.presentation) == (Outcome.UNHEARD, None)
-    with pytest.raises(InvalidInputError, match="unheard: there is no result to keep"):
-        await screen.submit()
-    assert server.requests == before
-
-
-async def test_keeps_a_test_in_which_one_ear_heard_nothing(core: MimiCore, server: FakeServer) -> None:
-    screen = await taken(core, await begun(core), Listener(right=flat(10), left=flat(200)))
-    await screen.submit()
-    assert server.requests[-1] == "POST /v1/user/hearing-tests"
-
-
-async def test_another_test_is_another_one(core: MimiCore) -> None:
-    one, other = await begun(core), await begun(core)
+async def test_two_tests_have_different_states(core: MimiCore) -> None:
+    one, other = await begin_test(core), await begin_test(core)
     assert one.state != other.state
 
 
 @pytest.mark.parametrize(
     "state",
     ["", "1", "x", "1...", "1.00.00.", object(), 5, b"1", "1." + "0" * 32 + "." + "0" * 16 + ".",
-     "1." + "0" * 32 + "." + "0" * 16 + "." + "1" * (MOST_PRESENTATIONS + 1)],
+     "1." + "0" * 32 + "." + "0" * 16 + "." + "1" * (MAX_PRESENTATIONS + 1)],
 )  # fmt: skip
-async def test_what_is_no_state_is_refused(state: Any, core: MimiCore) -> None:
+async def test_an_invalid_state_is_refused(state: Any, core: MimiCore) -> None:
     await core.auth.ensure_user()
-    with pytest.raises(InvalidInputError, match="begin the test anew"):
+    with pytest.raises(InvalidInputError, match="begin a new test"):
         await core.present(TestFlow(state=state))
 
 
 async def test_every_change_of_a_state_is_refused_or_another_way_of_answering(core: MimiCore) -> None:
-    screen = await begun(core)
+    screen = await begin_test(core)
     for heard in (True, True, False):
         screen = screen.answer(heard=heard)
-    for place in range(len(screen.state)):
+    for position in range(len(screen.state)):
         for character in "0123456789abcdef.":
-            changed = screen.state[:place] + character + screen.state[place + 1 :]
+            changed = screen.state[:position] + character + screen.state[position + 1 :]
             try:
                 found = await core.present(TestFlow(state=changed))
             except InvalidInputError:
@@ -155,7 +121,7 @@ async def test_every_change_of_a_state_is_refused_or_another_way_of_answering(co
 
 
 async def test_is_refused_to_another_user_and_under_other_limits(core: MimiCore, server: FakeServer) -> None:
-    state = (await begun(core)).state
+    state = (await begin_test(core)).state
     with pytest.raises(InvalidInputError, match="other limits"):
         await core.present(TestFlow(state=state, limits=Limits(highest=60)))
     async with core_of(server) as other:
@@ -165,31 +131,15 @@ async def test_is_refused_to_another_user_and_under_other_limits(core: MimiCore,
 
 
 async def test_answers_beyond_the_end_are_refused(core: MimiCore) -> None:
-    screen = await taken(core, await begun(core))
+    screen = await take_test(core, await begin_test(core))
     with pytest.raises(InvalidInputError):
         screen.answer(heard=True)
     with pytest.raises(InvalidInputError):
         await core.present(TestFlow(state=f"{screen.state}1"))
 
 
-async def test_nothing_is_kept_of_a_test_that_runs_or_that_can_not_be_relied_on(
-    core: MimiCore, server: FakeServer
-) -> None:
-    screen = await begun(core)
-    with pytest.raises(InvalidInputError, match="running"):
-        await screen.submit()
-    while screen.presentation is not None:
-        screen = screen.answer(heard=True)
-    assert screen.outcome is Outcome.UNRELIABLE
-    with pytest.raises(InvalidInputError, match="unreliable"):
-        await screen.submit()
-    assert not [asked for asked in server.requests if "hearing-tests" in asked]
-
-
-async def test_a_result_is_kept_with_the_user_who_was_measured_or_with_nobody(
-    core: MimiCore, server: FakeServer
-) -> None:
-    screen = await taken(core, await begun(core))
+async def test_a_result_is_stored_with_the_measured_user_or_not_at_all(core: MimiCore, server: FakeServer) -> None:
+    screen = await take_test(core, await begin_test(core))
     await core.auth.reset()
     with pytest.raises(NotAuthenticatedError):
         await screen.submit()
@@ -204,7 +154,7 @@ async def test_a_result_that_could_not_be_kept_is_submitted_again_under_the_same
 ) -> None:
     keys: list[object] = []
     server.before = lambda request: keys.append(request.idempotency_key) if "tests" in request.path else None
-    screen = await taken(core, await begun(core))
+    screen = await take_test(core, await begin_test(core))
     server.failure = ServerUnreachableError("down")
     with pytest.raises(ServerUnreachableError):
         await screen.submit()
@@ -214,8 +164,8 @@ async def test_a_result_that_could_not_be_kept_is_submitted_again_under_the_same
     assert keys[0] == keys[1]
 
 
-async def test_the_state_and_the_screen_tell_neither_who_nor_what(core: MimiCore) -> None:
-    screen = (await begun(core)).answer(heard=True)
+async def test_neither_the_state_nor_the_repr_of_a_screen_names_the_user(core: MimiCore) -> None:
+    screen = (await begin_test(core)).answer(heard=True)
     user = core.auth.current_user
     assert isinstance(user, MimiUser)
     assert user.id not in screen.state
@@ -224,6 +174,30 @@ async def test_the_state_and_the_screen_tell_neither_who_nor_what(core: MimiCore
     assert user.id not in repr(screen)
 
 
-def test_pytest_takes_neither_for_a_test() -> None:
-    assert not TestFlow.__test__
-    assert not TestScreen.__test__
+@pytest.mark.parametrize(
+    ("rate", "outcome"), [(None, Outcome.RUNNING), (0.0, Outcome.UNHEARD), (1.0, Outcome.UNRELIABLE)]
+)
+async def test_a_test_without_a_result_is_not_stored(
+    core: MimiCore, server: FakeServer, rate: float | None, outcome: Outcome
+) -> None:
+    screen = await begin_test(core)
+    before = list(server.requests)
+    while rate is not None and screen.presentation is not None:
+        screen = screen.answer(heard=bool(rate))
+    assert screen.outcome is outcome
+    with pytest.raises(InvalidInputError, match=f"{outcome}: there is no result to store"):
+        await screen.submit()
+    assert server.requests == before
+
+
+async def test_asks_the_server_nothing_until_it_is_submitted(core: MimiCore, server: FakeServer) -> None:
+    screen = await begin_test(core)
+    before = list(server.requests)
+    await take_test(core, screen)
+    assert server.requests == before
+
+
+async def test_keeps_a_test_in_which_one_ear_heard_nothing(core: MimiCore, server: FakeServer) -> None:
+    screen = await take_test(core, await begin_test(core), Listener(right=flat(10), left=flat(200)))
+    await screen.submit()
+    assert server.requests[-1] == "POST /v1/user/hearing-tests"

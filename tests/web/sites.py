@@ -1,9 +1,9 @@
-"""A partner's product with the pages mounted, on real sockets, and a person who visits them."""
+"""A partner's product with the pages mounted, on real sockets, and a person who uses them."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urljoin
 
 import aiohttp
 import attrs
@@ -17,11 +17,13 @@ from mimi_async import (
     MimiError,
     MimiUser,
     ProfileConfiguration,
+    TestFlow,
+    Timeouts,
 )
 from mimi_async.hearing.results import FREQUENCIES
 from mimi_async.stores import MemoryStore
 from mimi_async.testing import IdentityServer
-from mimi_async.views.marks import mark_of
+from mimi_async.views.binding import compute_binding
 from mimi_async.web import mimi_pages
 
 from .documents import Document
@@ -29,6 +31,9 @@ from .documents import Document
 ANONYMOUS = ProfileConfiguration(allows_anonymous_user_only=True)
 PAGES = ("", "launcher", "test", "year-of-birth", "edit", "reset", "results", "export", "erased")
 _SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
+SHORT_TIMEOUT = {"timeout": 0.2}
+"""Settings of pages that wait only 0.2 s at the gate."""
+
 QUIET = dict.fromkeys(FREQUENCIES, 20.0)
 
 
@@ -41,7 +46,7 @@ class Product:
         ids: The partner's table, account → id.
         store: The SDK's store.
         settings: Further arguments of `mimi_pages`.
-        accounts: Session cookie → account: who is signed in.
+        accounts: Session cookie → the account that is signed in.
     """
 
     server: IdentityServer
@@ -54,7 +59,12 @@ class Product:
 
     def __attrs_post_init__(self) -> None:
         self.core = MimiCore(
-            self.server.credentials, server=self.server.url, store=self.store, account=None, known_id=self.known_id
+            self.server.credentials,
+            server=self.server.url,
+            store=self.store,
+            account=None,
+            known_id=self.known_id,
+            timeouts=Timeouts(retry_base=0.0),
         )
         self.core.observe(self.remember)
 
@@ -73,7 +83,7 @@ class Product:
         return self.accounts.get(request.cookies.get("session", ""))
 
     @asynccontextmanager
-    async def mounted(self) -> AsyncIterator["Product"]:
+    async def mount(self) -> AsyncIterator["Product"]:
         """Serve the pages, before the core is entered."""
         app = web.Application()
         settings = {"account_of": self.account_of, "configuration": ANONYMOUS, "sign_in": "/sign-in", **self.settings}
@@ -88,14 +98,20 @@ class Product:
             await runner.cleanup()
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator["Product"]:
+    async def run(self) -> AsyncIterator["Product"]:
         """Serve the pages of an entered core."""
-        async with self.mounted(), self.core:
+        async with self.mount(), self.core:
             yield self
 
     @asynccontextmanager
-    async def visited(self, account: str | None = "anna", language: str = "en") -> AsyncIterator["Person"]:
-        """A person with a browser of her own, signed in unless the account is None."""
+    async def serve_person(self) -> AsyncIterator["Person"]:
+        """Serve the pages of an entered core to a person who is signed in."""
+        async with self.run(), self.open_browser() as person:
+            yield person
+
+    @asynccontextmanager
+    async def open_browser(self, account: str | None = "anna", language: str = "en") -> AsyncIterator["Person"]:
+        """Open the browser of a person, signed in unless the account is None."""
         session = f"session-{len(self.accounts)}"
         if account is not None:
             self.accounts[session] = account
@@ -106,19 +122,26 @@ class Product:
 
 @attrs.frozen
 class Answer:
-    """What a browser gets."""
+    """What a browser gets.
+
+    Attributes:
+        path: The path of the request: relative addresses of the page begin there.
+    """
 
     status: int
     headers: Mapping[str, str]
     text: str
+    path: str
 
     @property
     def document(self) -> Document:
-        return Document(self.text)
+        return Document(self.text, self.path)
 
     @property
     def location(self) -> str | None:
-        return self.headers.get("Location")
+        """Where a redirect leads."""
+        location = self.headers.get("Location")
+        return None if location is None else urljoin(self.path, location)
 
 
 @attrs.define(eq=False)
@@ -130,16 +153,16 @@ class Person:
     session: str
 
     @property
-    def mark(self) -> str:
-        """What the form of the onboarding carries, without having to ask for it."""
+    def binding(self) -> str:
+        """The binding of the form of the onboarding, made here instead of read from the page."""
         salt = bytes(8)
-        return (salt + mark_of(self.product.accounts.get(self.session, ""), salt)).hex()
+        return (salt + compute_binding(self.product.accounts.get(self.session, ""), salt)).hex()
 
     async def ask(self, method: str, page: str, **more: Any) -> Answer:
         async with self.http.request(
             method, f"{self.product.url}/mimi/{page}", allow_redirects=False, **more
         ) as response:
-            return Answer(response.status, response.headers, await response.text())
+            return Answer(response.status, response.headers, await response.text(), f"/mimi/{page}")
 
     async def get(self, page: str = "") -> Answer:
         return await self.ask("GET", page)
@@ -147,7 +170,7 @@ class Person:
     async def post(self, page: str, headers: Mapping[str, str] | None = None, /, **fields: str) -> Answer:
         form = {"Content-Type": "application/x-www-form-urlencoded"}
         if page == "year-of-birth":
-            fields = {"mark": self.mark, **fields}
+            fields = {"binding": self.binding, **fields}
         body = urlencode(fields, errors="replace").encode()
         return await self.ask("POST", page, data=body, headers={**form, **(headers or _SAME_ORIGIN)})
 
@@ -165,30 +188,23 @@ class Person:
         return await self.post(page, **{**document.fields, **changes})
 
     async def before_the_end(self, thresholds: Mapping[int, float] = QUIET) -> dict[str, Any]:
-        """Take the hearing test up to its last answer, and return that."""
+        """Begin the hearing test and take it up to its last answer without the pages; return that answer."""
         _, reply = await self.send("test/begin", {})
-        while True:
-            tone = reply["tone"]
-            heard = tone["level"] is not None and tone["level"] >= thresholds[tone["frequency"]]
-            answer = {"state": reply["state"], "heard": heard}
-            _, following = await self.send("test/answer", answer)
-            if "tone" not in following:
-                return answer
-            reply = following
+        account = self.product.accounts[self.session]
+        screen = await self.product.core.present(TestFlow(state=reply["state"]), account=account)
+        while (tone := screen.presentation) is not None:
+            heard = tone.level is not None and tone.level >= thresholds[tone.frequency]
+            last, screen = screen.state, screen.answer(heard=heard)
+        return {"state": last, "heard": heard}
 
     async def take_test(self, thresholds: Mapping[int, float] = QUIET) -> Any:
         """Take the whole hearing test; return the last reply."""
-        status, reply = await self.send("test/begin", {})
-        while status == 200 and "tone" in reply:
-            tone = reply["tone"]
-            heard = tone["level"] is not None and tone["level"] >= thresholds[tone["frequency"]]
-            status, reply = await self.send("test/answer", {"state": reply["state"], "heard": heard})
-        return reply
+        return (await self.send("test/answer", await self.before_the_end(thresholds)))[1]
 
 
 @asynccontextmanager
-async def products(server: IdentityServer, *names: str) -> AsyncIterator[dict[str, Product]]:
+async def run_products(server: IdentityServer, *names: str) -> AsyncIterator[dict[str, Product]]:
     """Products of one partner: each has a store of its own, and the table of accounts is shared."""
     ids: dict[str, AnonymousId] = {}
     async with AsyncExitStack() as stack:
-        yield {name: await stack.enter_async_context(Product(server, ids).running()) for name in names}
+        yield {name: await stack.enter_async_context(Product(server, ids).run()) for name in names}

@@ -4,14 +4,14 @@ from urllib.parse import quote
 
 import pytest
 
-from mimi_async.identity import checked_account
+from mimi_async.identity import validate_account
 from mimi_async.testing import IdentityServer
 
 from .documents import Document
 from .hostile import HOSTILE
 from .sites import Person, Product
 
-FIELDS = ("year_of_birth", "sex", "mark", "was_year_of_birth", "was_sex", "sure")
+FIELDS = ("year_of_birth", "sex", "binding", "was_year_of_birth", "was_sex", "sure")
 
 
 def shape(document: Document) -> list[tuple[str, frozenset[str]]]:
@@ -54,13 +54,13 @@ async def test_a_hostile_text_is_kept_as_it_was_written_while_the_server_is_down
 async def test_a_hostile_name_of_an_account_is_an_account_like_any_other(
     product: Product, server: IdentityServer
 ) -> None:
-    async with product.visited("harmless") as person:
+    async with product.open_browser("harmless") as person:
         await person.post("year-of-birth", year_of_birth="1980", sex="")
         harmless = (await person.get()).document
     fit = [text for text in HOSTILE if is_account(text)]
     assert len(fit) > 90
     for text in fit:
-        async with product.visited(text) as person:
+        async with product.open_browser(text) as person:
             await person.post("year-of-birth", year_of_birth="1980", sex="")
             document = (await person.get()).document
             assert shape(document) == shape(harmless)
@@ -71,7 +71,7 @@ async def test_a_hostile_name_of_an_account_is_an_account_like_any_other(
 
 def is_account(text: str) -> bool:
     try:
-        return checked_account(text) == text
+        return validate_account(text) == text
     except ValueError:
         return False
 

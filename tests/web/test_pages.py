@@ -1,4 +1,4 @@
-"""What a person sees and does, from the introduction to the reset."""
+"""The pages of the profile, from the introduction to the reset."""
 
 import datetime as dt
 import json
@@ -9,14 +9,12 @@ import pytest
 from mimi_async.identity import this_year
 from mimi_async.testing import IdentityServer
 
-from .sites import Person, Product, products
+from .sites import Person, Product, run_products
 
 YEAR = {"year_of_birth": "1980", "sex": "female"}
 
 
-async def test_who_is_new_is_introduced_and_may_choose_between_test_and_year_of_birth(
-    anna: Person, server: IdentityServer
-) -> None:
+async def test_the_introduction_offers_the_test_and_the_year_of_birth(anna: Person, server: IdentityServer) -> None:
     page = await anna.get()
     assert page.status == 200
     assert "Make sound fit your hearing" in page.text
@@ -45,7 +43,7 @@ async def test_an_estimate_is_never_kept_as_a_test(anna: Person) -> None:
 async def test_onboarding_by_the_hearing_test_makes_the_user_and_shows_the_result(
     anna: Person, server: IdentityServer
 ) -> None:
-    assert await anna.take_test() == {"done": "/mimi/results"}
+    assert await anna.take_test() == {"done": "../results"}
     page = await anna.get("results")
     assert page.status == 200
     assert page.text.count('<circle class="mark right"') == 6 + 1  # the legend has one, too
@@ -74,12 +72,7 @@ async def test_results_say_that_they_are_uncalibrated_and_no_medical_device_made
     assert "Not a medical device" in words
 
 
-async def test_every_page_says_that_it_is_no_medical_device(anna: Person) -> None:
-    for page in ("", "test", "year-of-birth", "launcher", "no-such-page"):
-        assert "Not a medical device" in (await anna.get(page)).document.words
-
-
-async def test_a_person_older_than_the_standard_is_told_where_it_ends(anna: Person) -> None:
+async def test_the_estimate_of_a_person_older_than_the_standard_says_where_it_ends(anna: Person) -> None:
     await anna.post("year-of-birth", year_of_birth="1930", sex="")
     words = (await anna.get()).document.words
     assert "Typical for age 70 and above" in words
@@ -142,12 +135,13 @@ async def test_a_reset_wants_to_be_confirmed_and_erases_the_profile(
     assert "Make sound fit your hearing" in (await anna.get()).text
 
 
-async def test_nobody_is_told_of_an_erasure_who_has_a_profile(anna: Person) -> None:
+@pytest.mark.parametrize("page", ["erased", "year-of-birth"])
+async def test_a_page_for_people_without_a_profile_leads_to_the_profile_that_exists(page: str, anna: Person) -> None:
     await anna.post("year-of-birth", **YEAR)
-    assert (await anna.get("erased")).location == "/mimi/"
+    assert (await anna.get(page)).location == "/mimi/"
 
 
-async def test_who_has_a_user_but_no_profile_may_take_away_and_erase_what_is_held(
+async def test_a_user_without_a_profile_is_offered_the_export_and_the_reset(
     anna: Person, server: IdentityServer
 ) -> None:
     await anna.send("test/begin", {})
@@ -158,7 +152,7 @@ async def test_who_has_a_user_but_no_profile_may_take_away_and_erase_what_is_hel
     assert not {"/mimi/export", "/mimi/reset"} & (await anna.get()).document.links
 
 
-async def test_who_is_not_onboarded_edits_by_onboarding_and_sees_what_was_said_before(anna: Person) -> None:
+async def test_editing_before_onboarding_leads_to_the_onboarding_with_the_known_values(anna: Person) -> None:
     await anna.post("year-of-birth", **YEAR)
     await anna.submit((await anna.get("edit")).document, year_of_birth="")
     assert (await anna.get("edit")).location == "/mimi/year-of-birth"
@@ -171,7 +165,7 @@ async def test_who_is_not_onboarded_edits_by_onboarding_and_sees_what_was_said_b
 
 async def test_every_page_leads_back_to_where_the_partner_says(server: IdentityServer) -> None:
     led = Product(server, settings={"home": "/?a=1&b"})
-    async with led.running(), led.visited() as anna:
+    async with led.run(), led.open_browser() as anna:
         for page in ("", "launcher", "test", "year-of-birth", "erased", "nowhere", "?home=https://evil.example"):
             answer = await anna.get(page)
             assert "Back to the app" in answer.document.words
@@ -193,13 +187,13 @@ async def test_it_is_said_once_that_the_profile_is_anonymous_and_only_where_ther
     assert (await anna.get()).document.words.count(said) == 1
     await anna.post("year-of-birth", **YEAR)
     assert (await anna.get()).document.words.count(said) == 1
-    async with product.visited(None) as nobody:
-        assert said not in (await nobody.get()).document.words
+    async with product.open_browser(None) as signed_out:
+        assert said not in (await signed_out.get()).document.words
 
 
 @pytest.mark.parametrize(("language", "name"), [("en", "hearing profile"), ("de", "hörprofil")])
 async def test_a_title_names_the_page_and_the_hearing_profile_once(language: str, name: str, product: Product) -> None:
-    async with product.visited("anna", language) as anna:
+    async with product.open_browser("anna", language) as anna:
         await anna.post("year-of-birth", **YEAR)
         for page in ("", "launcher", "test", "edit", "reset", "nowhere"):
             text = (await anna.get(page)).text
@@ -218,36 +212,30 @@ async def test_another_product_finds_what_was_measured_and_learns_of_a_reset(
 ) -> None:
     caplog.set_level(logging.INFO, "mimi_async.server")
     async with (
-        products(server, "player", "tv") as product,
-        product["player"].visited() as at_player,
-        product["tv"].visited() as at_tv,
+        run_products(server, "player", "tv") as product,
+        product["player"].open_browser() as at_player,
+        product["tv"].open_browser() as at_tv,
     ):
-        assert "Make sound fit your hearing" in (await at_tv.get()).text  # visited before there was a profile
+        assert "Make sound fit your hearing" in (await at_tv.get()).text  # before there was a profile
         await at_player.post("year-of-birth", **YEAR)
         await at_player.take_test()
         assert "Measured on" in (await at_tv.get()).text
         await at_tv.submit_to("reset", (await at_tv.get("reset")).document, sure="yes")
         assert "Make sound fit your hearing" in (await at_player.get()).text
         assert server.users == 0
-    assert [line for line in caplog.messages if line.endswith("was answered by 410")]
+    assert [line for line in caplog.messages if line.endswith(" 410")]
     assert not [line for line in caplog.messages if line.endswith(": ")]
-
-
-async def test_one_account_never_sees_the_profile_of_another(anna: Person, product: Product) -> None:
-    await anna.post("year-of-birth", **YEAR)
-    async with product.visited("ben") as ben:
-        assert "Make sound fit your hearing" in (await ben.get()).text
 
 
 async def test_a_stylesheet_of_the_partner_comes_after_ours(server: IdentityServer) -> None:
     themed = Product(server, settings={"theme": "/mine.css?a=1&b"})
-    async with themed.running(), themed.visited() as anna:
+    async with themed.run(), themed.open_browser() as anna:
         sheets = [link["href"] for link in (await anna.get()).document.of("link") if link["rel"] == "stylesheet"]
-    assert sheets == ["/mimi/static/mimi.css", "/mine.css?a=1&b"]
+    assert sheets == ["./static/mimi.css", "../mine.css?a=1&b"]
 
 
-async def test_german_is_spoken_to_who_wants_it(product: Product) -> None:
-    async with product.visited("anna", language="de-AT,de;q=0.9,en;q=0.5") as anna:
+async def test_a_browser_that_prefers_german_gets_german(product: Product) -> None:
+    async with product.open_browser("anna", language="de-AT,de;q=0.9,en;q=0.5") as anna:
         page = await anna.get()
         assert page.headers["Content-Language"] == "de"
         assert page.document.of("html")[0]["lang"] == "de"
@@ -259,6 +247,17 @@ async def test_no_page_offers_to_log_in_or_to_sign_up(anna: Person) -> None:
         await prepare()
         for page in ("", "launcher", "test", "year-of-birth", "edit", "reset", "results", "erased", "nowhere"):
             document = (await anna.get(page)).document
-            assert document.names <= {"year_of_birth", "sex", "sure", "mark", "was_year_of_birth", "was_sex"}
+            assert document.names <= {"year_of_birth", "sex", "sure", "binding", "was_year_of_birth", "was_sex"}
             words = document.words.lower()
             assert not [word for word in ("log in", "login", "sign up", "register", "password") if word in words]
+
+
+async def test_one_account_never_sees_the_profile_of_another(anna: Person, product: Product) -> None:
+    await anna.post("year-of-birth", **YEAR)
+    async with product.open_browser("ben") as ben:
+        assert "Make sound fit your hearing" in (await ben.get()).text
+
+
+async def test_every_page_says_that_it_is_no_medical_device(anna: Person) -> None:
+    for page in ("", "test", "year-of-birth", "launcher", "no-such-page"):
+        assert "Not a medical device" in (await anna.get(page)).document.words

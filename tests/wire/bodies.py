@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 from mimi_async import wire
-from mimi_async.identity import AccessToken, AnonymousId, MimiUser
+from mimi_async.identity import MimiUser
+from mimi_async.secret import AccessToken, AnonymousId
 from mimi_async.wire import Reply
 
 ID = AnonymousId("3f2a0000-0000-4000-8000-00000000cafe")
@@ -37,10 +38,10 @@ READERS: dict[str, Callable[[Reply], object]] = {
     "session": lambda reply: wire.read_session(reply, ID),
     "creation": wire.read_creation,
     "user": lambda reply: wire.read_user(reply, CURRENT),
-    "test": wire.read_test,
+    "test": wire.read_submission,
     "tests": wire.read_tests,
     "export": lambda reply: wire.read_export(reply, CURRENT),
-    "erasure": wire.read_erasure,
+    "deletion": wire.read_deletion,
 }
 EXPORT: dict[str, Any] = {"user": USER, "created_at": "2026-05-04T03:02:01Z", "hearing_tests": []}
 OF_USERS: dict[str, dict[str, Any]] = {"session": SESSION, "creation": CREATION, "user": USER, "export": EXPORT}

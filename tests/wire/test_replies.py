@@ -2,7 +2,6 @@
 
 import datetime as dt
 import json
-from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -11,7 +10,7 @@ from hypothesis import strategies as st
 from mimi_async import errors, wire
 from mimi_async.errors import MimiError, ProtocolError
 from mimi_async.hearing.results import FREQUENCIES
-from mimi_async.wire import Reply, TokenRejectedError
+from mimi_async.wire import Reply, TokenRejectedError, VersionRejectedError
 
 from .bodies import (
     CREATION,
@@ -28,8 +27,6 @@ from .bodies import (
     reply,
     with_user,
 )
-
-each_reader = pytest.mark.parametrize("read", READERS.values(), ids=READERS)
 
 
 def test_reads_a_session() -> None:
@@ -54,7 +51,8 @@ def test_reads_a_user_with_the_id_it_has() -> None:
 
 @pytest.mark.parametrize("status", [200, 201])
 def test_reads_a_hearing_test_that_was_kept(status: int) -> None:
-    assert wire.read_test(reply(TEST, status)).id == "test-1"
+    test, is_latest = wire.read_submission(reply({**TEST, "is_latest": status == 201}, status))
+    assert (test.id, is_latest) == ("test-1", status == 201)
 
 
 @pytest.mark.parametrize("more", [{"next_cursor": "c"}, {"next_cursor": None}, {}])
@@ -69,8 +67,30 @@ def test_reads_an_export_as_it_is() -> None:
     assert wire.read_export(reply(body), CURRENT) == body
 
 
-def test_reads_an_erasure() -> None:
-    wire.read_erasure(reply(b"", 204))
+def test_reads_a_deletion() -> None:
+    wire.read_deletion(reply(b"", 204))
+
+
+def test_a_304_stands_for_the_user_of_the_version_that_is_known_and_for_no_other() -> None:
+    assert wire.read_user(reply(b"", 304), CURRENT, known=CURRENT) is CURRENT
+    with pytest.raises(ProtocolError):
+        wire.read_user(reply(b"", 304), CURRENT)
+
+
+@pytest.mark.parametrize(
+    ("etag", "version"),
+    [
+        ('"abc"', '"abc"'),
+        ('W/"abc"', None),
+        ("abc", None),
+        ("*", None),
+        ('"a"b"', None),
+        ('"a", "b"', None),
+        (None, None),
+    ],
+)
+def test_a_version_is_a_strong_entity_tag(etag: str | None, version: str | None) -> None:
+    assert wire.read_version(Reply(200, etag=etag)) == version
 
 
 TABLE: list[tuple[Reply, type[MimiError]]] = [
@@ -78,89 +98,97 @@ TABLE: list[tuple[Reply, type[MimiError]]] = [
     (problem(403, "client-not-allowed"), errors.CredentialsRejectedError),
     (problem(401, "token-rejected"), TokenRejectedError),
     (problem(404, "unknown-anonymous-id"), errors.UnknownAnonymousIdError),
+    (problem(404, "unknown-path"), errors.ConfigurationError),
     (problem(410, "erased"), errors.ErasedAnonymousIdError),
+    (problem(412, "conflict"), VersionRejectedError),
     (problem(422, "invalid-input"), errors.InvalidInputError),
     (problem(426, "unserviceable"), errors.UnserviceableError),
     *((problem(status), errors.ServerBusyError) for status in (408, 425, 429, 500, 502, 503, 504, 599)),
     *((reply(b"<html>", status, "text/html"), errors.ServerBusyError) for status in (429, 503)),
-    *((problem(status), ProtocolError) for status in (400, 401, 403, 404, 405, 409, 410, 413, 415, 422, 426)),
-    *((reply(b"", status, ""), ProtocolError) for status in (100, 101, 301, 307, 402, 418, 451)),
+    *((problem(status), ProtocolError) for status in (400, 401, 403, 404, 405, 409, 410, 412, 413, 415, 422, 426)),
+    *((reply(b"", status, ""), ProtocolError) for status in (100, 101, 301, 304, 307, 402, 418, 451)),
 ]
 
 
-@each_reader
 @pytest.mark.parametrize(("answer", "error"), TABLE, ids=lambda row: getattr(row, "status", None))
-def test_each_status_is_the_error_of_the_table(
-    answer: Reply, error: type[MimiError], read: Callable[[Reply], object]
-) -> None:
-    with pytest.raises(MimiError) as caught:
-        read(answer)
-    assert type(caught.value) is error
-    assert caught.value.request_id == "request-1"
+def test_each_status_is_the_error_of_the_table(answer: Reply, error: type[MimiError]) -> None:
+    for name, read in READERS.items():
+        with pytest.raises(MimiError) as caught:
+            read(answer)
+        assert (type(caught.value), caught.value.request_id) == (error, "request-1"), name
 
 
 @pytest.mark.parametrize("name", ["unknown-anonymous-id", "erased", "credentials-rejected", "unserviceable"])
 @pytest.mark.parametrize("status", [401, 403, 404, 410, 426])
 def test_a_verdict_is_only_one_with_its_own_status(name: str, status: int) -> None:
     is_verdict = wire.contract.PROBLEMS[name][0] == status
-    assert isinstance(wire.failure(problem(status, name)), ProtocolError) is not is_verdict
+    assert isinstance(wire.read_error(problem(status, name)), ProtocolError) is not is_verdict
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "text/html", ""])
 def test_a_verdict_is_only_one_as_a_problem(content_type: str) -> None:
-    """A portal's or a framework's 404 tells nothing about an id."""
+    """A 404 of a portal or a framework is not a verdict about an id."""
     body = problem(404, "unknown-anonymous-id").body
-    assert type(wire.failure(reply(body, 404, content_type))) is ProtocolError
+    assert type(wire.read_error(reply(body, 404, content_type))) is ProtocolError
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"type": 7}', b'{"type": "urn:other:erased"}', b"\xff"])
-def test_a_problem_that_can_not_be_read_is_no_verdict(body: bytes) -> None:
-    assert type(wire.failure(reply(body, 410, "application/problem+json"))) is ProtocolError
+def test_a_problem_that_cannot_be_read_is_not_a_verdict(body: bytes) -> None:
+    assert type(wire.read_error(reply(body, 410, "application/problem+json"))) is ProtocolError
 
 
 def test_what_a_problem_says_beyond_the_contract_is_ignored() -> None:
     answer = problem(410, "erased", instance="/x", more=[1])
-    assert isinstance(wire.failure(answer), errors.ErasedAnonymousIdError)
+    assert isinstance(wire.read_error(answer), errors.ErasedAnonymousIdError)
 
 
-def test_the_messages_tell_facts_and_remedies_and_quote_no_server() -> None:
+def test_the_messages_hold_facts_and_remedies_and_no_text_of_the_server() -> None:
     for answer, _ in TABLE:
-        error = wire.failure(Reply(answer.status, answer.body, answer.content_type, request_id="request-1"), about=ID)
+        error = wire.read_error(
+            Reply(answer.status, answer.body, answer.content_type, request_id="request-1"), about=ID
+        )
         assert error is not None
         assert ID.reveal() not in str(error)
-    unknown = wire.failure(problem(404, "unknown-anonymous-id", detail="hush"), about=ID)
-    assert str(unknown).startswith("no user is known by 3f2a…; the id was kept:")
-    busy = wire.failure(Reply(503, retry_after=7.5))
+    unknown = wire.read_error(problem(404, "unknown-anonymous-id", detail="hush"), about=ID)
+    assert str(unknown).startswith("the server has no user of 3f2a…; the record was kept:")
+    busy = wire.read_error(Reply(503, retry_after=7.5))
     assert "asks to wait 7.5 s" in str(busy)
     assert isinstance(busy, errors.ServerBusyError)
     assert busy.retry_after == 7.5
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 206])
-def test_a_success_is_no_failure(status: int) -> None:
-    assert wire.failure(Reply(status)) is None
+def test_a_success_is_not_an_error(status: int) -> None:
+    assert wire.read_error(Reply(status)) is None
 
 
 @pytest.mark.parametrize(
     ("name", "status"),
-    [("session", 201), ("session", 204), ("creation", 202), ("user", 201), ("test", 204), ("erasure", 200)],
+    [
+        ("session", 201),
+        ("session", 204),
+        ("creation", 202),
+        ("user", 201),
+        ("test", 204),
+        ("deletion", 200),
+    ],
 )
-def test_a_success_of_another_kind_is_no_answer(name: str, status: int) -> None:
-    with pytest.raises(ProtocolError, match=f"a {status} is no answer to this request"):
+def test_an_unexpected_success_is_refused(name: str, status: int) -> None:
+    with pytest.raises(ProtocolError, match=f"unexpected status {status} for this request"):
         READERS[name](reply(CREATION, status))
 
 
 @pytest.mark.parametrize(
-    "answer", [reply(SESSION), reply(b"", 204), problem(410, "erased"), problem(422, "invalid-input")]
+    "answer", [reply(SESSION), reply(b"", 204), reply(b"", 304), problem(410, "erased"), problem(422, "invalid-input")]
 )
-def test_an_answer_of_ours_must_be_of_this_exchange(answer: Reply) -> None:
+def test_a_reply_of_the_contract_must_belong_to_this_exchange(answer: Reply) -> None:
     wire.check_exchange(answer, "exchange-1")
     with pytest.raises(ProtocolError, match="another exchange"):
         wire.check_exchange(answer, "exchange-2")
 
 
 @pytest.mark.parametrize("answer", [problem(503), problem(404), reply(b"<html>", 404, "text/html"), reply(b"", 302)])
-def test_an_answer_of_a_stranger_is_judged_by_its_status(answer: Reply) -> None:
+def test_a_reply_outside_the_contract_is_judged_by_its_status(answer: Reply) -> None:
     wire.check_exchange(answer, "exchange-2")
 
 
@@ -184,10 +212,20 @@ def test_an_answer_of_a_stranger_is_judged_by_its_status(answer: Reply) -> None:
 )
 def test_reads_how_long_to_wait(header: str | None, seconds: float | None) -> None:
     now = dt.datetime(1994, 11, 6, 8, 49, tzinfo=dt.UTC).timestamp()
-    assert wire.seconds_to_wait(header, now) == seconds
+    assert wire.parse_retry_after(header, now) == seconds
+
+
+@pytest.mark.parametrize(
+    ("date", "seconds"),
+    [("Sun, 06 Nov 1994 08:49:37 GMT", 30.0), ("Sun, 06 Nov 1994 09:00:00 GMT", 0.0), ("soon", 67.0), (None, 67.0)],
+)
+def test_a_date_to_wait_for_is_relative_to_the_date_of_the_same_reply(date: str | None, seconds: float) -> None:
+    """The client's clock may be years behind the server's."""
+    now = dt.datetime(1994, 11, 6, 8, 49, tzinfo=dt.UTC).timestamp()
+    assert wire.parse_retry_after("Sun, 06 Nov 1994 08:50:07 GMT", now, date=date) == seconds
 
 
 @given(st.text() | st.text("0123456789 ,:+-GMTJanMon"))
 def test_whatever_a_header_says_the_wait_is_a_number_or_unknown(header: str) -> None:
-    seconds = wire.seconds_to_wait(header, 0.0)
+    seconds = wire.parse_retry_after(header, 0.0)
     assert seconds is None or seconds >= 0

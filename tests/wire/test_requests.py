@@ -1,16 +1,18 @@
-"""What a request says."""
+"""The requests of the client."""
 
 import datetime as dt
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mimi_async import wire
+from mimi_async.errors import InvalidInputError
 from mimi_async.hearing.results import FREQUENCIES, HearingTestResult
-from mimi_async.identity import CreateKey
+from mimi_async.secret import CreateKey
 from mimi_async.wire import Request
 
 from .bodies import ID, TOKEN
@@ -28,46 +30,51 @@ MADE: dict[str, tuple[Callable[..., Request], tuple[object, ...], tuple[str, str
     "export": (wire.export_user, (TOKEN,), ("GET", "/v1/user/export")),
     "submit": (wire.submit_test, (RESULT, KEY, TOKEN), ("POST", "/v1/user/hearing-tests")),
     "list": (wire.list_tests, (None, TOKEN), ("GET", "/v1/user/hearing-tests")),
+    "delete": (wire.delete_test, ("test-1", TOKEN), ("DELETE", "/v1/user/hearing-tests/test-1")),
 }
 each_request = pytest.mark.parametrize("name", MADE)
 
 
-def made(name: str, **more: float) -> Request:
-    make, arguments, _ = MADE[name]
-    return make(*arguments, **more)
+def make(name: str, **more: float) -> Request:
+    build, arguments, _ = MADE[name]
+    return build(*arguments, **more)
 
 
 @each_request
-def test_says_what_the_contract_says(name: str) -> None:
-    request = made(name)
+def test_a_request_is_that_of_the_contract(name: str) -> None:
+    request = make(name)
     assert (request.method, request.path) == MADE[name][2]
     assert request.deadline is None
+    assert make(name, deadline=12.5).deadline == 12.5
     assert request.limit == (16 * 1024 * 1024 if name == "export" else 64 * 1024)
+    assert request.token == (None if name in ("create", "log in") else TOKEN)
+    assert request.idempotency_key == (KEY if name in ("create", "submit") else None)
+    assert request.is_replayable
 
 
-@each_request
-def test_carries_the_deadline_of_its_caller(name: str) -> None:
-    assert made(name, deadline=12.5).deadline == 12.5
+def test_a_read_and_a_change_are_conditional_where_a_version_is_named() -> None:
+    assert wire.get_user(TOKEN, if_none_match='"v1"').if_none_match == '"v1"'
+    assert wire.patch_user({}, TOKEN, if_match='"v1"').if_match == '"v1"'
+    assert all(make(name).if_match is make(name).if_none_match is None for name in MADE)
 
 
-@each_request
-def test_the_client_creates_and_logs_in_and_the_user_does_the_rest(name: str) -> None:
-    assert made(name).token == (None if name in ("create", "log in") else TOKEN)
+@pytest.mark.parametrize(
+    "test_id", ["..", ".", "", "a/b", "../user", "%2e%2e", "a?b", "a#b", "a\n", "é", "a" * 65, None, 7]
+)
+def test_an_id_of_a_hearing_test_that_could_lead_to_another_path_is_refused(test_id: Any) -> None:
+    """`DELETE /v1/user/hearing-tests/..` would erase the user."""
+    with pytest.raises(InvalidInputError):
+        wire.delete_test(test_id, TOKEN)
 
 
 @each_request
 def test_ids_keys_and_tokens_are_never_in_an_address_or_a_repr(name: str) -> None:
-    shown = repr(made(name)) + made(name).path
+    shown = repr(make(name)) + make(name).path
     assert [text for text in (ID.reveal(), KEY.reveal(), TOKEN.reveal(), "1980") if text in shown] == []
 
 
-@each_request
-def test_all_of_the_contract_may_be_repeated(name: str) -> None:
-    assert made(name).replayable
-
-
 @pytest.mark.parametrize(
-    ("request_", "replayable"),
+    ("request_", "is_replayable"),
     [
         (Request(method="POST", path="/v1/user/hearing-tests"), False),
         (Request(method="POST", path="/v1/anonymous-users"), False),
@@ -76,21 +83,13 @@ def test_all_of_the_contract_may_be_repeated(name: str) -> None:
         (Request(method="PATCH", path="/v1/user"), True),
     ],
 )
-def test_a_post_without_a_key_may_not_be_repeated_save_a_log_in(request_: Request, replayable: bool) -> None:
-    assert request_.replayable is replayable
+def test_a_post_without_a_key_may_not_be_repeated_save_a_log_in(request_: Request, is_replayable: bool) -> None:
+    assert request_.is_replayable is is_replayable
 
 
-@each_request
-def test_only_what_makes_something_has_a_key(name: str) -> None:
-    assert made(name).idempotency_key == (KEY if name in ("create", "submit") else None)
-
-
-def test_a_creation_can_say_nothing_about_who_it_is() -> None:
-    assert made("create").body == b"{}"
-
-
-def test_the_id_is_in_the_body_of_a_log_in() -> None:
-    assert json.loads(made("log in").body or b"") == {"anonymous_id": ID.reveal()}
+def test_the_body_of_a_creation_is_empty_and_that_of_a_log_in_holds_the_id() -> None:
+    assert make("create").body == b"{}"
+    assert json.loads(make("log in").body or b"") == {"anonymous_id": ID.reveal()}
 
 
 @pytest.mark.parametrize(
@@ -103,7 +102,7 @@ def test_a_patch_holds_what_changes_and_nothing_else(changes: dict[str, object])
 
 def test_a_hearing_test_is_sent_whole_and_without_an_id() -> None:
     points = {"250": 5, "500": 10, "1000": 15.5, "2000": 20, "4000": 25, "8000": 30}
-    assert json.loads(made("submit").body or b"") == {
+    assert json.loads(make("submit").body or b"") == {
         "taken_at": "2026-03-01T12:00:00Z",
         "calibrated": True,
         "left": points,
@@ -120,6 +119,6 @@ def test_any_cursor_is_one_part_of_a_query(cursor: str) -> None:
 
 
 def test_each_attempt_gets_a_nonce_of_its_own() -> None:
-    nonces = {wire.fresh_exchange() for _ in range(1000)}
+    nonces = {wire.new_exchange() for _ in range(1000)}
     assert len(nonces) == 1000
     assert {len(bytes.fromhex(nonce)) for nonce in nonces} == {8}

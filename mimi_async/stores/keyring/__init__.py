@@ -1,4 +1,4 @@
-"""Records in the operating system's keyring, and what is needed to believe it when it says "not found"."""
+"""Records in a SQLite file, sealed with one key that the operating system's keyring holds."""
 
 from .store import KeyringStore
 

@@ -1,4 +1,4 @@
-"""Records in PostgreSQL: any number of processes on any number of machines share them. Needs the extra `postgres`."""
+"""A store in PostgreSQL, for any number of processes and machines. Needs the extra `postgres`."""
 
 from .store import PostgresStore
 

@@ -1,7 +1,7 @@
-"""The tables, and one statement for each verb: it returns the row that is stored once its work is done, or none.
+"""The tables, and one statement for each verb: it returns the row that is stored after it, or no row.
 
-They are right at every isolation level. READ COMMITTED, the default, is the one to think about: a statement sees what
-was committed when it began, but changes the newest version of a row, for which it waits if need be.
+The statements are correct at every isolation level. READ COMMITTED, the default, is the weakest: a statement sees what
+was committed when it began, but changes the newest version of a row, for which it waits if necessary.
 """
 
 import hashlib
@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
+from ...databases.postgres import Schema, Statement, is_verb, prove, require_all_rows
 from ...errors import StoreCorruptError
-from ...postgres import Schema, whole
 from ..base import StoredIdentity
 from ..rows import read_row
 
-# There is no constraint but the key: where one is broken, PostgreSQL quotes the whole row, the secret in it, in its
+# No constraint but the key: where a constraint is violated, PostgreSQL quotes the whole row, with its secret, in its
 # answer and in its log.
 _TABLES: Final = (
     """
@@ -24,19 +24,19 @@ CREATE TABLE IF NOT EXISTS {schema}.identities (
     state text, secret text, user_id text, revision bytea, changed_at double precision, digest bytea
 )""",
     """
-CREATE TABLE IF NOT EXISTS {schema}.set_aside (
+CREATE TABLE IF NOT EXISTS {schema}.quarantine (
     account text COLLATE "C",
     state text, secret text, user_id text, revision bytea, changed_at double precision, digest bytea,
-    set_aside_at double precision
+    quarantined_at double precision
 )""",
 )
 
-# What is told of a change: a digest of the account, the revision that is gone if there was one, and the new one unless
-# it was deleted. What somebody changes by hand is told as well, save where the revision stays; that a creation begins
-# concerns nobody yet. Of a TRUNCATE it is told that anything may have changed, by a message that names nobody.
+# The notification of a change: a digest of the account, the old revision if there was one, and the new one unless the
+# row was deleted. A change by hand sends it, too, unless the revision stays; a new pending record does not. A TRUNCATE
+# sends a text without a digest: any record may have changed.
 _TRIGGERS: Final = (
     """
-CREATE OR REPLACE FUNCTION {schema}.tell_change() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION {schema}.notify_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_catalog.pg_notify('{schema}', pg_catalog.concat_ws(' ',
         pg_catalog.substr(pg_catalog.encode(pg_catalog.sha256(
@@ -47,121 +47,109 @@ BEGIN
     RETURN NULL;
 END $$""",
     """
-CREATE OR REPLACE FUNCTION {schema}.tell_truncation() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION {schema}.notify_truncation() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_catalog.pg_notify('{schema}', 'all');
     RETURN NULL;
 END $$""",
     """
-CREATE OR REPLACE TRIGGER tell_truncation AFTER TRUNCATE ON {schema}.identities FOR EACH STATEMENT
-EXECUTE FUNCTION {schema}.tell_truncation()""",
+CREATE OR REPLACE TRIGGER notify_truncation AFTER TRUNCATE ON {schema}.identities FOR EACH STATEMENT
+EXECUTE FUNCTION {schema}.notify_truncation()""",
     """
-CREATE OR REPLACE TRIGGER tell_arrival AFTER INSERT ON {schema}.identities FOR EACH ROW
-WHEN (NEW.state IS DISTINCT FROM 'pending') EXECUTE FUNCTION {schema}.tell_change()""",
+CREATE OR REPLACE TRIGGER notify_insert AFTER INSERT ON {schema}.identities FOR EACH ROW
+WHEN (NEW.state IS DISTINCT FROM 'pending') EXECUTE FUNCTION {schema}.notify_change()""",
     """
-CREATE OR REPLACE TRIGGER tell_replacement AFTER UPDATE ON {schema}.identities FOR EACH ROW
-WHEN (OLD.revision IS DISTINCT FROM NEW.revision) EXECUTE FUNCTION {schema}.tell_change()""",
+CREATE OR REPLACE TRIGGER notify_update AFTER UPDATE ON {schema}.identities FOR EACH ROW
+WHEN (OLD.revision IS DISTINCT FROM NEW.revision) EXECUTE FUNCTION {schema}.notify_change()""",
     """
-CREATE OR REPLACE TRIGGER tell_deletion AFTER DELETE ON {schema}.identities FOR EACH ROW
-EXECUTE FUNCTION {schema}.tell_change()""",
+CREATE OR REPLACE TRIGGER notify_delete AFTER DELETE ON {schema}.identities FOR EACH ROW
+EXECUTE FUNCTION {schema}.notify_change()""",
 )
 
 _NAMES: Final = ("state", "secret", "user_id", "revision", "changed_at", "digest")
 _COLUMNS: Final = ", ".join(_NAMES)
 
-# Texts travel as bytes: what a failing disk made of one may be no UTF-8, and that the driver does not survive.
+# Texts are read as bytes: a failing disk may leave bytes that are not UTF-8, on which the driver fails.
 _ROW: Final = "textsend(state), textsend(secret), textsend(user_id), revision, changed_at, digest, textsend(account)"
 
-# The second half says what `_digest` says: a damaged record that has the expected revision is kept as well.
-_IS_EXPECTED: Final = r"""revision = $2 AND digest = sha256(
+# The second half computes `_digest`: a damaged record with the expected revision is kept as well.
+_IS_EXPECTED: Final = r"""revision = $3 AND digest = sha256(
 textsend(account) || '\x00' || textsend(state) || '\x00' || textsend(secret) || '\x00'
 || COALESCE('\x3d' || textsend(user_id), '') || '\x00' || revision || float8send(changed_at))"""
 
 _IS_THAT_DAMAGE: Final = """(textsend(state), textsend(secret), textsend(user_id), revision, changed_at, digest)
-IS NOT DISTINCT FROM ($2::bytea, $3::bytea, $4::bytea, $5::bytea, $6::double precision, $7::bytea)"""
+IS NOT DISTINCT FROM ($3::bytea, $4::bytea, $5::bytea, $6::bytea, $7::double precision, $8::bytea)"""
 
-# Each reads `FROM one LEFT JOIN what is kept`, so that there is a row in any case: where PostgreSQL knows that there is
-# none, as where row security hides all, it asks no condition. Whether anything is kept stands in the row's last column.
-_WHOLE: Final = whole("{schema}.identities")
-_FOUND: Final = f"SELECT {_ROW}, is_kept FROM (VALUES (1)) AS one"  # noqa: S608 - ours, as all of them
+_ALL_ROWS: Final = require_all_rows("{schema}.identities")
 
-_LOAD: Final = f"""
-{_FOUND} LEFT JOIN (SELECT *, true AS is_kept FROM {{schema}}.identities WHERE account = $1) AS kept ON true
-WHERE {_WHOLE}"""  # noqa: S608
+_LOAD: Final = f"SELECT {_ROW} FROM {{schema}}.identities WHERE account = $2"  # noqa: S608 - ours, as all of them
 
-# An update that changes nothing: it gives the loser of a race the row of the winner, which it may not see yet.
+# An update that changes nothing: it returns the row of the winner to the loser of a race, which may not see it yet.
 _CLAIM: Final = f"""
-INSERT INTO {{schema}}.identities (account, {_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7)
-ON CONFLICT (account) DO UPDATE SET account = excluded.account RETURNING {_ROW}, true"""  # noqa: S608
+INSERT INTO {{schema}}.identities (account, {_COLUMNS}) SELECT $2, $3, $4, $5, $6, $7, $8 WHERE {is_verb("claim")}
+ON CONFLICT (account) DO UPDATE SET account = excluded.account RETURNING 'claim', true, {_ROW}"""
 
-# The row is written in any case, as it is or anew. Where it was written to meanwhile, the newest version counts.
+# The row is written in any case, unchanged or new. Where another transaction wrote to it, the newest version counts.
 _CHOICES: Final = ", ".join(
-    f"{name} = CASE WHEN {_IS_EXPECTED} THEN ${number} ELSE {name} END" for number, name in enumerate(_NAMES, start=3)
+    f"{name} = CASE WHEN {_IS_EXPECTED} THEN ${number} ELSE {name} END" for number, name in enumerate(_NAMES, start=4)
 )
-_REPLACE: Final = f"""
-WITH kept AS (UPDATE {{schema}}.identities SET {_CHOICES} WHERE account = $1 RETURNING *, true AS is_kept)
-{_FOUND} LEFT JOIN kept ON true WHERE {_WHOLE}"""  # noqa: S608
+_REPLACING: Final = f"WITH kept AS (UPDATE {{schema}}.identities SET {_CHOICES} WHERE account = $2 RETURNING *)"  # noqa: S608
+_REPLACED: Final = f"SELECT {_ROW} FROM kept"  # noqa: S608
 
-# `found` waits for whoever writes to the row, and locks its newest version: that is what is judged and deleted. Where
-# it was deleted meanwhile, and perhaps claimed anew, there was nothing for a moment: that is the answer.
-_TAKE: Final = f"""
-WITH found AS (SELECT *, true AS is_kept FROM {{{{schema}}}}.identities WHERE account = $1 FOR UPDATE),
-judged AS (SELECT account FROM found WHERE {{condition}}),
-gone AS (DELETE FROM {{{{schema}}}}.identities AS kept USING judged WHERE kept.account = judged.account
-RETURNING kept.*)
-{{aside}}{_FOUND} LEFT JOIN found ON NOT EXISTS (SELECT FROM gone) WHERE {{whole}}"""  # noqa: S608
-_ASIDE: Final = """, aside AS (INSERT INTO {schema}.set_aside
-SELECT *, extract(epoch FROM clock_timestamp()) FROM gone)
-"""
-_FORGET: Final = _TAKE.format(condition=_IS_EXPECTED, aside="", whole=_WHOLE)
-_SET_ASIDE: Final = _TAKE.format(condition=_IS_EXPECTED, aside=_ASIDE, whole=_WHOLE)
-_MOVE_DAMAGE: Final = _TAKE.format(condition=_IS_THAT_DAMAGE, aside=_ASIDE, whole=_WHOLE)
+# `found` waits for other writers of the row, and locks its newest version, which is compared and deleted. Where another
+# transaction deleted it, and perhaps claimed it again, there was no row for a moment: that is the answer.
+_TAKING: Final = """
+WITH found AS (SELECT * FROM {{schema}}.identities WHERE account = $2 FOR UPDATE),
+matched AS (SELECT account FROM found WHERE {condition}),
+gone AS (
+    DELETE FROM {{schema}}.identities AS kept USING matched WHERE kept.account = matched.account RETURNING kept.*)"""
+_TAKEN: Final = f"SELECT {_ROW} FROM found WHERE NOT EXISTS (SELECT FROM gone)"  # noqa: S608
+_QUARANTINE: Final = """,
+moved AS (INSERT INTO {schema}.quarantine SELECT *, extract(epoch FROM clock_timestamp()) FROM gone)"""
+_FORGETTING: Final = _TAKING.format(condition=_IS_EXPECTED)
+_MOVING_DAMAGE: Final = _TAKING.format(condition=_IS_THAT_DAMAGE) + _QUARANTINE
 
-_ACCOUNTS: Final = f"""
-SELECT textsend(account) FROM (VALUES (1)) AS one LEFT JOIN
-(SELECT account FROM {{schema}}.identities WHERE account > $1 ORDER BY account LIMIT $2) AS page ON true
-WHERE {_WHOLE} ORDER BY account"""  # noqa: S608
+_PAGE: Final = """
+SELECT textsend(account) AS name FROM {schema}.identities WHERE account > $2 ORDER BY account LIMIT $3"""
 
 
 class Statements:
-    """The statements for the tables in one schema. $1 is the account; then comes the expected revision, then values."""
+    """The statements for the tables in one schema. $2 is the account; the expected revision and the values follow."""
 
     def __init__(self, schema: str) -> None:
-        self.load: str = _LOAD.format(schema=schema)
-        self.claim: str = _CLAIM.format(schema=schema)
-        self.replace: str = _REPLACE.format(schema=schema)
-        self.forget: str = _FORGET.format(schema=schema)
-        self.set_aside: str = _SET_ASIDE.format(schema=schema)
-        self.move_damage: str = _MOVE_DAMAGE.format(schema=schema)
-        self.accounts: str = _ACCOUNTS.format(schema=schema)
+        def make(verb: str, query: str, steps: str = "", order: str = "") -> Statement:
+            parts = {"query": query, "steps": steps, "condition": _ALL_ROWS}
+            return prove(verb, **{name: part.format(schema=schema) for name, part in parts.items()}, order=order)
+
+        self.load: Statement = make("load", _LOAD)
+        self.claim: Statement = Statement("claim", _CLAIM.format(schema=schema))
+        self.replace: Statement = make("replace", _REPLACED, _REPLACING)
+        self.forget: Statement = make("forget", _TAKEN, _FORGETTING)
+        self.quarantine: Statement = make("quarantine", _TAKEN, _FORGETTING + _QUARANTINE)
+        self.move_damage: Statement = make("move_damage", _TAKEN, _MOVING_DAMAGE)
+        self.accounts: Statement = make("accounts", _PAGE, order="ORDER BY name")
 
 
-def schema_of(name: str) -> Schema:
+def make_schema(name: str) -> Schema:
     """Return the tables in a schema of that name."""
-    remedy = "`mimi-async store init` makes them, or PostgresStore.script() says how"
+    remedy = "`mimi-async store init` creates them, or the statements of PostgresStore.script()"
     return Schema(name, "identity store", 1, (*_TABLES, *_TRIGGERS), remedy)
 
 
 def values_of(account: str, record: StoredIdentity) -> tuple[object, ...]:
-    """Return what a record is written as."""
+    """Return the parameters that write a record, after the account."""
     values = (record.state, record.secret.reveal(), record.user_id, record.revision, record.changed_at)
-    return (*values, _digest(_encoded((account, *values[:3])), record.revision, record.changed_at))
+    return (*values, _digest(_encode((account, *values[:3])), record.revision, record.changed_at))
 
 
-def damage_of(row: Sequence[object]) -> Sequence[object]:
-    """Return by what a damaged row is told from what others make of it meanwhile."""
-    return row[:6]
-
-
-def found_in(account: str, row: Sequence[object]) -> StoredIdentity | StoreCorruptError | None:
-    """Return the record that a statement has found, what is to be raised, or None: there is none."""
-    *record, is_kept = row
-    if not is_kept:
+def read_found(account: str, row: Sequence[object] | None) -> StoredIdentity | StoreCorruptError | None:
+    """Return the record of a row, the error to raise, or None for no row."""
+    if row is None:
         return None
-    if _is_intact(account, record):
+    if _is_intact(account, row):
         with suppress(UnicodeDecodeError):
-            return read_row([*_decoded(record[:3]), *record[3:]], is_intact=True)
-    return read_row(record, is_intact=False)
+            return read_row([*_decode(row[:3]), *row[3:]], is_intact=True)
+    return read_row(row, is_intact=False)
 
 
 def _is_intact(account: str, row: Sequence[object]) -> bool:
@@ -172,7 +160,7 @@ def _is_intact(account: str, row: Sequence[object]) -> bool:
 
 
 def _digest(texts: Sequence[object], revision: bytes, changed_at: float) -> bytes | None:
-    """Tell a record from what a failing disk, or a copy from another account, made of it."""
+    """Return a digest of a record: it differs after a failing disk altered the record, and for another account."""
     account, state, secret, user_id = texts
     if not (isinstance(account, bytes) and isinstance(state, bytes) and isinstance(secret, bytes)):
         return None
@@ -182,9 +170,9 @@ def _digest(texts: Sequence[object], revision: bytes, changed_at: float) -> byte
     ).digest()
 
 
-def _encoded(texts: Sequence[object]) -> Sequence[bytes | None]:
+def _encode(texts: Sequence[object]) -> Sequence[bytes | None]:
     return [text.encode() if isinstance(text, str) else None for text in texts]
 
 
-def _decoded(texts: Sequence[object]) -> Sequence[str | None]:
+def _decode(texts: Sequence[object]) -> Sequence[str | None]:
     return [text.decode() if isinstance(text, bytes) else None for text in texts]

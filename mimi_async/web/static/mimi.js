@@ -3,13 +3,13 @@
  *
  * The server decides what is played and what it means, and has written every text into the page. This module plays
  * the tones, keeps time and carries the server's opaque state: in sessionStorage, so that it survives a reload and a
- * way over the sign-in.
+ * sign-in.
  */
 
 /** Frequency in Hz → dB SPL at 0 dB HL: the reference thresholds of ISO 389-8 (HDA 200, circumaural). */
 const REFERENCE = new Map([[250, 18.0], [500, 11.0], [1000, 5.5], [2000, 4.5], [4000, 9.5], [8000, 17.5]]);
 
-/** What a full-scale sine is taken for, in dB SPL. An assumption: nobody has calibrated these headphones. */
+/** What a full-scale sine is taken for, in dB SPL. An assumption: the headphones are not calibrated. */
 const FULL_SCALE = 100;
 
 /** The highest level in dB HL that is ever played, for the sake of ears: -2 dBFS at 250 Hz, less elsewhere. */
@@ -19,11 +19,11 @@ const LOUDEST = 80;
 const TONE = 1.0;
 const RAMP = 0.03;
 const LEAD = 0.05; // between scheduling a tone and its start: the sound thread is ahead, and would cut off the ramp
-const SILENCE = [1.0, 3.0]; // drawn anew for each tone, so that nobody presses in a rhythm
+const SILENCE = [1.0, 3.0]; // drawn for each tone, so that the listener cannot press in a rhythm
 const WINDOW = 1.5; // after the tone, for slow hands
 const AUDIO_START = 2;
 const RETRY = 5;
-const PATIENCE = 35; // the server ends its own calls within 30 s
+const TIMEOUT = 35; // the server ends its own calls within 30 s
 
 const STORED = "mimi-hearing-test";
 const SAMPLE = { frequency: 1000, level: 60 };
@@ -65,7 +65,7 @@ export function play(context, { ear, frequency, level }, when) {
   return { end, stop };
 }
 
-/** Send a request; return `{done}`, `{turn}` or `{trouble}`, or nothing in it if no answer came that we understand. */
+/** Send a request; return `{done}`, `{trial}` or `{error}`, or an empty object where no valid answer came. */
 async function post({ url, body }) {
   try {
     const response = await fetch(url, {
@@ -75,37 +75,42 @@ async function post({ url, body }) {
       credentials: "same-origin",
       redirect: "error",
       cache: "no-store",
-      signal: AbortSignal.timeout(PATIENCE * 1000),
+      signal: AbortSignal.timeout(TIMEOUT * 1000),
     });
     const reply = await response.json();
-    return response.ok ? readReply(reply) : readTrouble(reply, Number(response.headers.get("Retry-After")));
+    return response.ok ? readReply(reply, response.url) : readError(reply, response);
   } catch {
-    return {}; // no network, no JSON or none of ours: all the same to whoever waits
+    return {}; // no network, not JSON, or not a reply of this server: the caller retries
   }
 }
 
-function readReply({ done, state, tone, progress }) {
-  if (typeof done === "string") return { done: linkTo(done, []) };
+function readReply({ done, state, tone, progress }, base) {
+  if (typeof done === "string") return { done: linkTo(done, base, []) };
   const level = tone.level === null || Number.isFinite(tone.level);
   const known = ["left", "right"].includes(tone.ear) && REFERENCE.has(tone.frequency) && level;
-  if (typeof state !== "string" || !known || !Number.isFinite(progress)) throw new TypeError("no turn of a test");
-  return { turn: { state, tone, progress } };
+  if (typeof state !== "string" || !known || !Number.isFinite(progress)) throw new TypeError("not a trial of a test");
+  return { trial: { state, tone, progress } };
 }
 
-function readTrouble({ title, detail, can, sign_in: signIn }, retryAfter) {
-  const known = ["retry", "anew", "prepare", "sign-in", "leave"].includes(can);
-  if (typeof title !== "string" || typeof detail !== "string" || !known) throw new TypeError("no trouble of ours");
-  const seconds = can === "retry" ? (retryAfter > 0 ? Math.min(retryAfter, 3600) : RETRY) : null;
-  return { trouble: { title, detail, can, seconds, signIn: signIn && linkTo(signIn, ["https:"]) } };
+function readError({ title, detail, next_step: nextStep, sign_in: signIn }, { headers, url: base }) {
+  const retryAfter = Number(headers.get("Retry-After"));
+  const known = ["retry", "restart", "prepare", "sign-in", "leave"].includes(nextStep);
+  if (typeof title !== "string" || typeof detail !== "string" || !known) throw new TypeError("not an error reply");
+  const seconds = nextStep === "retry" ? (retryAfter > 0 ? Math.min(retryAfter, 3600) : RETRY) : null;
+  return { error: { title, detail, nextStep, seconds, signIn: signIn && linkTo(signIn, base, ["https:"]) } };
 }
 
-/** Return the whole address if it is on this site or of one of the protocols, else null: nobody is led there. */
-function linkTo(text, protocols) {
-  const url = new URL(text, location.href);
+/**
+ * Return the whole address if it is on this site or of one of the protocols, else null: no link leads there.
+ *
+ * A relative address begins at the reply that holds it.
+ */
+function linkTo(text, base, protocols) {
+  const url = new URL(text, base);
   return url.origin === location.origin || protocols.includes(url.protocol) ? url.href : null;
 }
 
-/** Set a text if it is another one: what is written again is read out again. */
+/** Set a text if it differs: a screen reader reads out each write. */
 function write(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
@@ -117,11 +122,11 @@ class HearingTest {
   #context = null;
   #sound = null;
   #timer;
-  #turn = null; // what the server wants to be played, until it is answered or stopped
+  #trial = null; // what to play, until it is answered or stopped
   #listening = false; // from the start of the tone to the end of the window
-  #pending = null; // the request that has no answer yet: sent again, unchanged, until it has one
+  #pending = null; // the request without an answer: sent again, unchanged, until an answer comes
   #asking = false;
-  #trouble = null;
+  #error = null;
 
   constructor(section) {
     this.#section = section;
@@ -129,7 +134,7 @@ class HearingTest {
     section.addEventListener("keydown", (event) => {
       if (event.repeat && event.key === "Enter") event.preventDefault(); // a key that is held is one press
     });
-    const leave = () => (this.#step === "run" ? this.#pause() : this.#hush());
+    const leave = () => (this.#step === "run" ? this.#pause() : this.#stopSound());
     document.addEventListener("visibilitychange", () => (document.hidden ? leave() : this.#retryLater()));
     addEventListener("pagehide", leave);
     this.#offer();
@@ -145,34 +150,34 @@ class HearingTest {
     "sample-left": () => this.#sample("left"),
     begin: () => this.#start(),
     resume: () => this.#start(),
-    anew: () => this.#anew(),
+    restart: () => this.#restart(),
     prepare: () => this.#prepare(),
     heard: () => this.#listening && this.#answer(true),
     stop: () => this.#pause(),
     retry: () => (this.#pending || this.#state() !== null ? this.#start() : this.#show("prepare")),
   };
 
-  /** Do what a button says, once. The second half of a double click was meant for the step before. */
+  /** Run the action of a button once. The second half of a double click belongs to the step before. */
   #clicked(event) {
     const action = event.target.closest("[data-do]")?.dataset.do;
     if (event.detail < 2 || action === "heard") this.#actions[action]?.();
   }
 
-  /** Begin or go on, in a click of the user: sound needs one. */
+  /** Begin or resume, inside a click: browsers allow sound only then. */
   #start() {
     this.#wake();
     const state = this.#state();
     this.#pending ??= { url: this.#section.dataset.begin, body: state === null ? {} : { state } };
-    if (this.#step !== "trouble") this.#show("run"); // trouble stays in sight until it is over
+    if (this.#step !== "error") this.#show("run"); // an error stays visible until a reply replaces it
     this.#ask();
   }
 
-  #anew() {
+  #restart() {
     this.#forget();
     this.#start();
   }
 
-  /** Go back to the samples: nothing was heard, so there is nothing to go on with. */
+  /** Return to the samples: nothing was heard, so there is no test to resume. */
   #prepare() {
     this.#forget();
     this.#offer();
@@ -184,25 +189,25 @@ class HearingTest {
     this.#pending = null;
   }
 
-  /** Offer to begin, or to go on with what was begun. */
+  /** Offer to begin, or to resume the stored test. */
   #offer() {
     const begun = this.#state() !== null;
     this.#button("prepare", "begin").hidden = begun;
-    this.#button("prepare", "resume").hidden = this.#button("prepare", "anew").hidden = !begun;
+    this.#button("prepare", "resume").hidden = this.#button("prepare", "restart").hidden = !begun;
   }
 
   async #ask() {
     if (this.#asking) return;
-    this.#hush();
+    this.#stopSound();
     this.#asking = true;
     const asked = this.#pending;
-    const { done, turn, trouble } = await post(asked);
+    const { done, trial, error } = await post(asked);
     this.#asking = false;
-    if (this.#pending !== asked) return this.#ask(); // begun anew meanwhile
+    if (this.#pending !== asked) return this.#ask(); // restarted while the request was under way
     const { offlineTitle: title, offlineDetail: detail } = this.#section.dataset;
     if (done) this.#finish(done);
-    else if (turn) this.#next(turn);
-    else this.#fail(trouble ?? { title, detail, can: "retry", seconds: RETRY });
+    else if (trial) this.#next(trial);
+    else this.#fail(error ?? { title, detail, nextStep: "retry", seconds: RETRY });
   }
 
   #finish(results) {
@@ -210,15 +215,15 @@ class HearingTest {
     location.replace(results);
   }
 
-  async #next(turn) {
+  async #next(trial) {
     this.#pending = null;
-    sessionStorage.setItem(STORED, turn.state);
+    sessionStorage.setItem(STORED, trial.state);
     if (this.#step === "paused") return;
-    this.#turn = turn;
-    this.#describe(turn);
+    this.#trial = trial;
+    this.#describe(trial);
     this.#show("run");
     if (document.hidden) this.#pause();
-    else if ((await this.#audible()) && this.#turn === turn) {
+    else if ((await this.#audible()) && this.#trial === trial) {
       const [least, most] = SILENCE;
       this.#after(least + Math.random() * (most - least), () => this.#listen());
     }
@@ -233,48 +238,48 @@ class HearingTest {
 
   #listen() {
     this.#listening = true;
-    this.#sound = play(this.#context, this.#turn.tone, this.#context.currentTime + LEAD);
+    this.#sound = play(this.#context, this.#trial.tone, this.#context.currentTime + LEAD);
     this.#after(LEAD + TONE + WINDOW, () => this.#answer(false));
   }
 
   #answer(heard) {
-    this.#pending = { url: this.#section.dataset.answer, body: { state: this.#turn.state, heard } };
-    this.#turn = null;
+    this.#pending = { url: this.#section.dataset.answer, body: { state: this.#trial.state, heard } };
+    this.#trial = null;
     this.#ask();
   }
 
   /** Stop the test. A request that is under way goes on, and its answer is kept for the return. */
   #pause() {
-    this.#hush();
-    this.#turn = null;
+    this.#stopSound();
+    this.#trial = null;
     write(this.#find("[data-says]"), "");
     this.#show("paused");
   }
 
-  #fail(trouble) {
-    if (this.#step === "paused") return; // the return asks again
-    this.#trouble = trouble;
-    write(this.#find("[data-title]"), trouble.title);
-    write(this.#find("[data-detail]"), trouble.detail);
+  #fail(error) {
+    if (this.#step === "paused") return; // resuming asks again
+    this.#error = error;
+    write(this.#find("[data-title]"), error.title);
+    write(this.#find("[data-detail]"), error.detail);
     const link = this.#find("[data-sign-in]");
-    link.hidden = !trouble.signIn;
-    if (trouble.signIn) link.href = trouble.signIn;
-    this.#find("[data-leave]").hidden = trouble.can !== "leave";
-    this.#button("trouble", "retry").hidden = ["anew", "prepare"].includes(trouble.can);
-    for (const can of ["anew", "prepare"]) this.#button("trouble", can).hidden = trouble.can !== can;
-    this.#show("trouble");
+    link.hidden = !error.signIn;
+    if (error.signIn) link.href = error.signIn;
+    this.#find("[data-leave]").hidden = error.nextStep !== "leave";
+    this.#button("error", "retry").hidden = ["restart", "prepare"].includes(error.nextStep);
+    for (const step of ["restart", "prepare"]) this.#button("error", step).hidden = error.nextStep !== step;
+    this.#show("error");
     this.#retryLater();
   }
 
   #retryLater() {
-    const due = this.#step === "trouble" && this.#trouble.seconds && !this.#asking && !document.hidden;
-    if (due) this.#after(this.#trouble.seconds, () => this.#ask());
+    const due = this.#step === "error" && this.#error.seconds && !this.#asking && !document.hidden;
+    if (due) this.#after(this.#error.seconds, () => this.#ask());
   }
 
   async #sample(ear) {
     this.#wake();
     if (!(await this.#audible()) || this.#step !== "prepare") return;
-    this.#hush();
+    this.#stopSound();
     this.#sound = play(this.#context, { ear, ...SAMPLE }, this.#context.currentTime + LEAD);
   }
 
@@ -283,18 +288,18 @@ class HearingTest {
     this.#context?.resume();
   }
 
-  /** Tell whether sound is on, or gets on soon; show the trouble if not. `resume` may wait for ever. */
+  /** Return whether sound is on, or starts within two seconds; show the error if not. `resume` may never settle. */
   async #audible() {
     const late = (resolve) => setTimeout(resolve, AUDIO_START * 1000);
     if (this.#context?.state !== "running") await Promise.race([this.#context?.resume(), new Promise(late)]);
     if (this.#context?.state === "running") return true;
     const { noAudioTitle: title, noAudioDetail: detail } = this.#section.dataset;
-    this.#turn = null;
-    this.#fail({ title, detail, can: "retry", seconds: null });
+    this.#trial = null;
+    this.#fail({ title, detail, nextStep: "retry", seconds: null });
     return false;
   }
 
-  #hush() {
+  #stopSound() {
     clearTimeout(this.#timer);
     this.#sound?.stop();
     this.#sound = null;
@@ -321,7 +326,7 @@ function reopen(seconds) {
   setInterval(async () => {
     if (busy || document.hidden) return;
     busy = true;
-    busy = await isOpen().catch(() => false); // no network: no answer
+    busy = await isOpen().catch(() => false); // no network
     if (busy) location.reload();
   }, seconds * 1000);
 }
@@ -329,7 +334,7 @@ function reopen(seconds) {
 /** A redirect is an answer, too: its status reads 0. A gateway whose server is down says 502 or 504. */
 async function isOpen() {
   const options = { headers: { Accept: "text/html" }, cache: "no-store", redirect: "manual" };
-  const response = await fetch(location.href, { ...options, signal: AbortSignal.timeout(PATIENCE * 1000) });
+  const response = await fetch(location.href, { ...options, signal: AbortSignal.timeout(TIMEOUT * 1000) });
   return ![502, 503, 504].includes(response.status);
 }
 

@@ -1,0 +1,7 @@
+"""`python -m examples.demo`: the walk-through."""
+
+import sys
+
+from .walkthrough import main
+
+sys.exit(main())

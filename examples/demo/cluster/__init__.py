@@ -1,0 +1,1 @@
+"""A partner's service of many processes on PostgreSQL: `make demo-cluster`."""

@@ -1,1 +1,0 @@
-"""A partner's service on many processes, with PostgreSQL beneath: `make demo-cluster`."""
