@@ -176,6 +176,17 @@ async def test_a_rejection_that_could_not_be_stored_restores_no_user(
     assert (record and record.anonymous_id) == (None if is_forgotten else new.anonymous_id)
 
 
+async def test_a_change_leaves_an_unconfirmed_write_to_the_next_restore(
+    here: Process, core: MimiCore, user: MimiUser
+) -> None:
+    state = state_of(core.auth)
+    state.leave_unconfirmed(user, DOWN)
+    state.fail(StoreCorruptError("damaged", revision=b"r" * 16))
+    await here.follow_record(core, None)
+    assert not core.auth.is_restored  # a record that is gone is not "no user": the restore writes it back
+    assert state.unconfirmed_user == user
+
+
 async def test_a_record_that_changes_during_a_refresh_is_read_again(
     here: Process, core: MimiCore, user: MimiUser
 ) -> None:
