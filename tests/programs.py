@@ -15,6 +15,7 @@ def skip_without(missing: str, packages: str) -> NoReturn:
     (pytest.fail if os.environ.get("CI") else pytest.skip)(remedy)
 
 
-def require_program(name: str, package: str) -> str:
-    """Return the path of a program, or skip the test."""
-    return shutil.which(name, path=PATH) or skip_without(name, package)
+def require_program(name: str, package: str, *, or_program: str | None = None) -> str:
+    """Return the path of a program, or of another one that does as well; or skip the test."""
+    found = shutil.which(name, path=PATH) or (or_program and shutil.which(or_program, path=PATH))
+    return found or skip_without(name, package)

@@ -21,7 +21,7 @@ from mimi_async.testing import IdentityServer
 from .doubles import FakeServer, Observer, core_of, settle, store_with, whose
 from .internals import controller_of, registry_of
 
-NO_PAUSE = Timeouts(background_retry_base=0.0)
+NO_PAUSE = Timeouts(background_retry_base=0.001, background_retry_cap=0.01)
 
 Call = Callable[[MimiCore], Awaitable[object]]
 
@@ -239,7 +239,7 @@ async def test_a_view_that_waits_while_the_restore_is_tried_again_has_no_deadlin
     server = FakeServer()
     store = await store_with(server.add_user())
     server.failure = ServerUnreachableError("down")
-    timeouts = Timeouts(call=0.05, background_retry_base=0.0)
+    timeouts = Timeouts(call=0.05, background_retry_base=0.001, background_retry_cap=0.01)
     async with core_of(server, store=store, on_restore_failure="retry", timeouts=timeouts) as core:
         view = asyncio.create_task(core.present(whose))
         await asyncio.wait((view,), timeout=0.2)

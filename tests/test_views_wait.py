@@ -23,7 +23,7 @@ BUSY = ServerBusyError("busy")
 FULL = StoreUnavailableError("full")
 
 
-NO_PAUSE = Timeouts(background_retry_base=0.0)
+NO_PAUSE = Timeouts(background_retry_base=0.001, background_retry_cap=0.01)
 
 
 # on_restore_failure="retry" ------------------------------------------------------------------------------------
