@@ -76,10 +76,14 @@ class NewUser:
     create_digest: bytes
     user_id: str = attrs.field(factory=lambda: uuid7(time.time()))
     created_at: dt.datetime = attrs.field(factory=lambda: dt.datetime.now(dt.UTC))
+    _ids: dict[str, AnonymousId] = attrs.field(factory=dict, init=False)
 
     def anonymous_id(self, partner: str) -> AnonymousId:
         """Return the anonymousId of the user, which is another one for each partner."""
-        return self._keys.derive_id(self._create_key, partner)
+        anonymous_id = self._ids.get(partner)
+        if anonymous_id is None:  # the row and the reply need it: 8 µs once instead of twice
+            anonymous_id = self._ids[partner] = self._keys.derive_id(self._create_key, partner)
+        return anonymous_id
 
     def id_digest(self, partner: str) -> bytes:
         """Return the digest by which a log-in finds the user."""

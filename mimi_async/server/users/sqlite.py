@@ -83,10 +83,12 @@ class SQLiteUserRepository:
 
     async def create(self, client: UnverifiedClient, new_user: NewUser, *, may_make: bool) -> PartnerUser | Refusal:
         def create(connection: sqlite3.Connection) -> PartnerUser | Refusal:
+            found = connection.execute(schema.PARTNER, (client.client_id, client.secret_digest)).fetchone()
+            if may_make and found is not None:
+                partner: str = found[0]
+                if _execute(connection, schema.MAKE_USER, *rows.new_user_row(new_user, partner)):
+                    return PartnerUser(partner, Profile(id=new_user.user_id), is_new=True)
             row = _find(connection, schema.BY_CREATION, client, new_user.create_digest)
-            if row is not None and not row[1] and may_make:
-                connection.execute(schema.MAKE_USER, rows.new_user_row(new_user, row[0]))
-                return PartnerUser(row[0], Profile(id=new_user.user_id), is_new=True)
             return rows.read_found_user(row, Refusal.LIMITED)
 
         return await self._database.write(create)

@@ -93,8 +93,10 @@ BY_CREATION: Final = _FIND_USER.format("u.create_digest")
 BY_ID: Final = _FIND_USER.format("u.id_digest")
 """Returns no row for an unknown client; else its partner, whether the user exists, and the user."""
 
+PARTNER: Final = "SELECT partner FROM clients WHERE client_id = ? AND secret_digest = ?"
 MAKE_USER: Final = """
-INSERT INTO users (partner, create_digest, id_digest, user_id, created_at) VALUES (?, ?, ?, ?, ?)"""
+INSERT INTO users (partner, create_digest, id_digest, user_id, created_at) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (create_digest, partner) DO NOTHING"""
 
 USER: Final = f"SELECT {COLUMNS} FROM users u {_LATEST_TEST} WHERE u.user_id = ?"  # noqa: S608 - the same
 IS_USER: Final = "SELECT 1 FROM users WHERE user_id = ?"
