@@ -157,20 +157,28 @@ class UpdateBroadcaster(Generic[S]):
 
     def _audience(self, delivery: Delivery) -> Iterator[tuple[Receiver, UserUpdate]]:
         """Yield each receiver with its update: subscriptions in their order, then the raw receivers of the signal."""
-        update = delivery.update
+        update, everywhere = delivery.update, self._subscriptions
         own = self._subscriptions_by_sender.get(delivery.sender)
-        subscriptions = [*self._subscriptions.values(), *own.values()] if own else list(self._subscriptions.values())
-        if own and self._subscriptions:
+        subscriptions = list((own or everywhere).values())
+        if own and everywhere:
+            subscriptions += everywhere.values()
             subscriptions.sort(key=lambda subscription: subscription.number)
+        number, is_for_all, delivered = delivery.number, delivery.is_for_all, update
         for subscription in subscriptions:
-            if subscription.number > delivery.number or not subscription.is_open:
+            if subscription.number > number or not subscription.is_open:
                 continue
-            if delivery.is_settled if subscription.awaits_state else delivery.is_for_all:
-                delivery.has_receiver = delivery.has_receiver or not subscription.is_stream
-                state = UserUpdate(update.current, None, None) if subscription.awaits_state else update
-                subscription.awaits_state = False
-                yield subscription.receiver, state
-        if delivery.is_for_all and self.user_updated.receivers and not self.user_updated.is_muted:
+            if subscription.awaits_state:
+                if not delivery.is_settled:
+                    continue
+                delivered, subscription.awaits_state = UserUpdate(update.current, None, None), False
+            elif is_for_all:
+                delivered = update
+            else:
+                continue
+            if not subscription.is_stream:
+                delivery.has_receiver = True
+            yield subscription.receiver, delivered
+        if is_for_all and self.user_updated.receivers and not self.user_updated.is_muted:
             for receiver in list(self.user_updated.receivers_for(delivery.sender)):
                 delivery.has_receiver = True
                 yield receiver, update
