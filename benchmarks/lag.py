@@ -68,8 +68,8 @@ async def _measure(scale: Scale, what: str, measure: Measure) -> AsyncIterator[L
 def _timed_callbacks(collections: list[float]) -> Iterator[list[float]]:
     """Time each callback of the event loop: those of aiohttp and of the benchmark too, and what the machine adds.
 
-    The garbage collector runs at some allocation, whoever makes it, and takes time for all objects of the process: it
-    has a line of its own.
+    The garbage collector runs at the allocation of any code, and takes time for all objects of the process: it has a
+    line of its own.
     """
     durations: list[float] = []
     run = asyncio.Handle._run  # noqa: SLF001 - the loop calls it for every callback

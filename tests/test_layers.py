@@ -226,7 +226,7 @@ def test_a_library_is_known_to_few_rooms(module: Path) -> None:
 def test_the_stores_import_a_back_end_only_when_it_is_asked_for() -> None:
     top = ast.parse((PACKAGE / "stores" / "__init__.py").read_text()).body
     ours = {node.module for node in top if isinstance(node, ast.ImportFrom) and node.level}
-    assert ours == {"databases.dsn", "errors", "base", "copying"}
+    assert ours == {"errors", "base", "copying"}
 
 
 def lines_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
@@ -260,7 +260,7 @@ def test_no_call_loses_a_cancellation(file: Path) -> None:
     assert "asyncio.wait_for" not in names, "in Python 3.11 it swallows a cancellation: use asyncio.timeout"
 
 
-@pytest.mark.parametrize("module", MODULES, ids=name_of)
+@pytest.mark.parametrize("module", [each for each in MODULES if name_of(each)], ids=name_of)
 def test_no_layer_needs_an_import_for_type_checkers_alone(module: Path) -> None:
     names = {node.id for node in ast.walk(ast.parse(module.read_text())) if isinstance(node, ast.Name)}
     assert "TYPE_CHECKING" not in names

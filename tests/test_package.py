@@ -17,6 +17,7 @@ import mimi_async
 ROOT = Path(__file__).parents[1]
 REQUIRED = {"aiohttp", "attrs", "blinker", "msgspec", "tenacity"}
 NEVER_IMPORTED = ("asyncpg", "click", "cryptography", "jinja2", "keyring", "platformdirs", "pytest", "rich", "sqlite3")
+ON_DEMAND = ("mimi_async.databases.dsn", "mimi_async.views")
 
 
 def project() -> dict[str, list[str]]:
@@ -101,8 +102,16 @@ def test_the_wheel_holds_what_the_pages_are_made_of(tmp_path: Path) -> None:
 
 
 def test_imports_no_extra_and_no_driver() -> None:
-    code = f"import sys, mimi_async; print([name for name in {NEVER_IMPORTED!r} if name in sys.modules])"
+    names = NEVER_IMPORTED + ON_DEMAND
+    code = f"import sys, mimi_async; print([name for name in {names!r} if name in sys.modules])"
     assert output_of(Path(sys.executable), code) == "[]\n"
+
+
+def test_each_public_name_exists_and_no_other() -> None:
+    assert dir(mimi_async) == mimi_async.__all__
+    assert all(getattr(mimi_async, name).__module__.startswith("mimi_async.") for name in mimi_async.__all__)
+    with pytest.raises(AttributeError, match="'nothing'"):
+        _ = mimi_async.nothing
 
 
 def test_is_marked_as_typed() -> None:

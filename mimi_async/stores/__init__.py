@@ -3,7 +3,6 @@
 import os
 from typing import Any, cast
 
-from ..databases.dsn import Location, read_url
 from ..errors import ConfigurationError
 from .base import Change, DamagedIdentity, IdentityStore, State, StoredIdentity, account_digest
 from .copying import copy_records, rename_account
@@ -54,21 +53,23 @@ def open_store(url: str | None = None) -> IdentityStore:
     if not url:
         msg = "no store is named: set MIMI_STORE_URL, to sqlite:////var/lib/player/ids.sqlite3 for example"
         raise ConfigurationError(msg)
+    from ..databases.dsn import read_url  # its patterns are 2 % of the time to import the package
+
     location = read_url(url, "store", _SCHEMES)
     match location.scheme:
         case "memory":
             store = __getattr__("MemoryStore")()
         case "sqlite":
-            store = __getattr__("SQLiteStore")(location.name, **_file_options(location))
+            store = __getattr__("SQLiteStore")(location.name, **_file_options(location.creation))
         case "postgresql":
             store = __getattr__("PostgresStore")(location.name)
         case _:
-            store = __getattr__("KeyringStore")(location.name, path=location.path, **_file_options(location))
+            store = __getattr__("KeyringStore")(location.name, path=location.path, **_file_options(location.creation))
     return cast("IdentityStore", store)
 
 
-def _file_options(location: Location) -> dict[str, bool]:
-    return {"create_folder": location.creation == "folder", "must_exist": location.creation == "nothing"}
+def _file_options(creation: str) -> dict[str, bool]:
+    return {"create_folder": creation == "folder", "must_exist": creation == "nothing"}
 
 
 def __getattr__(name: str) -> Any:
