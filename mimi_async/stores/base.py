@@ -47,7 +47,10 @@ class StoredIdentity:
 
     def __attrs_post_init__(self) -> None:
         for name in ("state", "user_id", "revision", "changed_at"):
-            object.__setattr__(self, name, as_builtin(getattr(self, name)))
+            given = getattr(self, name)
+            exact = as_builtin(given)
+            if exact is not given:
+                object.__setattr__(self, name, exact)
         flaw = self._find_flaw()
         if flaw is not None:
             msg = f"the record of an identity is not valid: {flaw}"

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Sequence
-from contextlib import suppress
 
 from ..errors import InvalidInputError, StoreCorruptError
 from .base import REVISION_BYTES, StoredIdentity
@@ -16,9 +15,11 @@ def read_row(row: Sequence[object], *, is_intact: bool) -> StoredIdentity | Stor
         is_intact: Whether the digest of the row is right.
     """
     if is_intact:
-        with suppress(InvalidInputError):
-            state, secret, user_id, revision, changed_at, *_ = row
+        state, secret, user_id, revision, changed_at, *_ = row
+        try:
             return StoredIdentity.read(state, secret, user_id, revision, changed_at)
+        except InvalidInputError:
+            pass
     msg = "the record of the account can't be read; it was kept: `start_over()` moves it to the quarantine"
     return StoreCorruptError(msg, revision=_revision_of_damage(row))
 
