@@ -3,10 +3,14 @@
 import asyncio
 import gc
 import weakref
+from contextlib import suppress
+from typing import Any
 
 import pytest
 
-from mimi_async import AnonymousId, AuthController, ServerUnreachableError
+from mimi_async import AnonymousId, AuthController, MimiCore, ProtocolError, ServerUnreachableError
+from mimi_async.stores import MemoryStore
+from mimi_async.testing import IdentityServer
 
 from .doubles import FakeServer, Observer, core_of, settle, store_with, whose
 
@@ -103,3 +107,28 @@ async def test_a_log_out_that_delivers_the_user_once_more_leaves_no_reference_cy
         finally:
             gc.enable()
     assert known == []
+
+
+async def test_a_restore_that_fails_leaves_no_reference_cycle(mimi_server: IdentityServer) -> None:
+    store = MemoryStore()
+    settings: dict[str, Any] = {"server": mimi_server.url, "store": store, "account": None, "max_idle_controllers": 0}
+    async with MimiCore(mimi_server.credentials, **settings) as core:
+        await (await core.auth_for("a")).ensure_user()
+    mimi_server.fail("/v1/sessions", status=404, times=None)
+    async with MimiCore(mimi_server.credentials, **settings) as core:
+        seen: list[weakref.ref[object]] = []
+
+        def note(sender: object, **_: object) -> None:
+            seen.append(weakref.ref(sender))
+
+        core.observe(note)
+        gc.collect()
+        gc.disable()
+        try:
+            with suppress(ProtocolError):  # pytest.raises would hold the traceback
+                await core.auth_for("a")
+            await settle()
+            await core.auth_for("b")
+            assert [controller() for controller in seen] == [None]
+        finally:
+            gc.enable()

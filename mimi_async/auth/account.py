@@ -204,8 +204,10 @@ class Account:
             if operation is line.restoring:
                 line.restoring = None
         operation.commit()
+        del error, result  # else the error, its traceback and this frame would form a cycle
         if update is not None:
             await update.run()
+            del update
 
     async def _take_back(self, operation: Operation[T], session: RecordSession, error: Exception) -> Exception:
         """Take back a store write without an answer; return the error, which is another one after the deadline."""

@@ -77,8 +77,14 @@ class Operation(Generic[T]):
             MimiError: The operation failed, its deadline has passed, or the core was left.
         """
         await self._done
-        if self.error is not None:
-            raise self.error
+        error = self.error
+        if self.is_committed:
+            self.error = None  # else the error, its traceback and the operation would form a cycle
+        try:
+            if error is not None:
+                raise error
+        finally:
+            del error
         return cast("T", self.value)
 
     async def wait_committed(self) -> None:
