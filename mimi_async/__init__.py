@@ -118,12 +118,12 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import the views on the first access to one: they are a fifth of the time to import the package."""
-    if name not in __all__:
+    if name not in {"views", *__all__}:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)
-    from . import views
+    import mimi_async.views
 
-    return getattr(views, name)
+    return mimi_async.views if name == "views" else getattr(mimi_async.views, name)
 
 
 def __dir__() -> list[str]:

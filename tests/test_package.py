@@ -103,6 +103,7 @@ def test_the_wheel_holds_what_the_pages_are_made_of(tmp_path: Path) -> None:
 
 def test_imports_no_extra_and_no_driver() -> None:
     names = NEVER_IMPORTED + ON_DEMAND
+    assert output_of(Path(sys.executable), "import mimi_async; print(mimi_async.views.Profile)").startswith("<class")
     code = f"import sys, mimi_async; print([name for name in {names!r} if name in sys.modules])"
     assert output_of(Path(sys.executable), code) == "[]\n"
 
