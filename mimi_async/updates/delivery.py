@@ -21,6 +21,7 @@ from .first_step import RemainingSteps, take_first_step
 _log = logging.getLogger(__name__)
 _delivering: contextvars.ContextVar["Delivery | None"] = contextvars.ContextVar("mimi_async_delivering", default=None)
 
+# What `Delivery.run` knows of a receiver before it calls it, with the types of its variables.
 _NOT_SUSPENDED: RemainingSteps | None = None
 _NOT_FAILED: BaseException | None = None
 
@@ -143,6 +144,7 @@ class Delivery:
             self._leave(runner, token)
 
     async def _wait_for(self, previous: "Delivery") -> None:
+        """Wait for the delivery before this one, and release it."""
         await previous.wait()
         self._previous = None
 
